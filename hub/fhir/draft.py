@@ -1,0 +1,135 @@
+"""What a mapping makes: a draft of resources, with ids that do not depend on when or how often it runs.
+
+Ids are UUIDv5 (RFC 4122 §4.3) of ``type|system|value`` of a business identifier, so that the order of
+arrival does not matter and a replay changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping as MappingABC
+from dataclasses import dataclass, field
+from enum import IntEnum
+from functools import lru_cache
+from typing import Any
+from uuid import UUID, uuid5
+
+Resource = dict[str, Any]
+NAMESPACE = UUID("6f6e636f-6875-5b00-8000-68756266722e")
+
+
+class Rank(IntEnum):
+    """How much the source of a resource knows of it.
+
+    Of two states of one resource the store keeps the one of higher rank, and of equal rank the one
+    of the later message: so a document that merely names a patient never undoes what the identity
+    feed of the hospital said, and neither order of arrival nor replay changes the outcome.
+    """
+
+    MENTION = 5  # named in passing (an organisation in a header)
+    DOCUMENT = 10  # described by a document (the patient of a CDA)
+    FEED = 20  # told by the system that is in charge of it (ADT)
+    PERSON = 30  # said by somebody through the API
+
+
+@lru_cache(maxsize=8192)
+def resource_id(kind: str, system: str, value: str) -> str:
+    """The id of the resource of type ``kind`` that is known as ``value`` in ``system``."""
+    return str(uuid5(NAMESPACE, f"{kind}|{system}|{value}"))
+
+
+@dataclass(slots=True)
+class Entry:
+    """One resource to be written.
+
+    :ivar resource: with ``resourceType``; without ``id``; ``meta`` only with profile, tag, security.
+    :ivar only_if_exists: write only over a resource that is already there (a patient view superseded).
+    :ivar octets: for a Binary, the document octet for octet; ``resource`` then has no ``data``.
+    """
+
+    type: str
+    id: str
+    resource: Resource
+    rank: int = Rank.DOCUMENT
+    only_if_exists: bool = False
+    octets: bytes | None = None
+
+    @property
+    def ref(self) -> str:
+        return f"{self.type}/{self.id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """Something a mapping noticed: it warns; only ``error`` holds the message."""
+
+    severity: str  # "error" | "warning" | "information"
+    where: str
+    what: str
+    code: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What a channel's ``with:`` tells a mapping."""
+
+    options: MappingABC[str, Any] = field(default_factory=dict)
+
+    def get(self, name: str, default: str = "") -> str:
+        value = self.options.get(name, default)
+        return default if value is None else str(value)
+
+
+class Draft:
+    """Collects what one message becomes."""
+
+    __slots__ = ("entries", "issues", "keys")
+
+    def __init__(self) -> None:
+        self.entries: dict[str, Entry] = {}
+        self.issues: list[Issue] = []
+        self.keys: list[tuple[str, str]] = []
+
+    def add(
+        self,
+        resource: Resource,
+        identity: tuple[str, str],
+        *,
+        rank: int = Rank.DOCUMENT,
+        only_if_exists: bool = False,
+        octets: bytes | None = None,
+    ) -> dict[str, str]:
+        """Add ``resource``, known by ``identity`` (system, value); return a Reference to it.
+
+        The same identity added twice keeps the higher rank, then the later.
+        """
+        kind = resource["resourceType"]
+        made = Entry(kind, resource_id(kind, *identity), resource, rank, only_if_exists, octets)
+        known = self.entries.get(made.ref)
+        if known is None or known.rank <= rank:
+            self.entries[made.ref] = made
+        return {"reference": made.ref}
+
+    def key(self, kind: str, value: str) -> None:
+        """Add a business key by which people will look for the message."""
+        self.keys.append((kind, value))
+
+    def warn(self, where: str, what: str, code: str = "") -> None:
+        self.issues.append(Issue("warning", where, what, code))
+
+    def error(self, where: str, what: str, code: str = "") -> None:
+        """Note what makes the result unfit: the message will be held with this reason."""
+        self.issues.append(Issue("error", where, what, code))
+
+
+@dataclass(frozen=True, slots=True)
+class Mapping:
+    """A mapping a channel can name.
+
+    :ivar source: the format it reads (``hl7v2``, ``cda``).
+    :ivar run: a pure function (parsed source, draft, site); raises MappingError with the place.
+    :ivar summary: one line for ``hub list``.
+    """
+
+    source: str
+    run: Callable[[Any, Draft, Site], None]
+    summary: str
