@@ -1,0 +1,176 @@
+"""Rows of messages: taken in by batches, found by queue, finished by batches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from hub.store import tables
+from hub.store.bodies import BodyRow
+from hub.store.tables import CONTROL_REUSED, Sending, State
+from hub.store.writer import Tx, batched
+
+REJECTED = 8  # message.flags: answered with a refusal; sent again it is judged anew
+
+# The columns a worker needs of a waiting message, in the order of Waiting's fields.
+_WAITING = "id, channel, step, type, control_id, order_key, trace, runs, body, content_type"
+
+
+@dataclass(slots=True)
+class NewMessage:
+    """A received body, ready to be stored."""
+
+    id: int
+    channel: str
+    revision: str
+    state: State
+    lane: int
+    type: str
+    control_id: str
+    sender: str
+    order_key: str
+    peer: str
+    body: BodyRow
+    content_type: str
+    answer: bytes
+    trace: int
+    parent: int | None = None
+    flags: int = 0
+    error: str | None = None
+    keys: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(slots=True)
+class Taken:
+    """What became of it: stored under ``id``, or found to be a duplicate of ``id``."""
+
+    id: int
+    duplicate: bool
+    answer: bytes
+    reused: bool = False
+
+
+@dataclass(slots=True)
+class Waiting:
+    """A message to be mapped."""
+
+    id: int
+    channel: str
+    step: str
+    type: str
+    control_id: str
+    order_key: str
+    trace: int
+    runs: int
+    body: bytes
+    content_type: str
+
+
+@dataclass(slots=True)
+class Finished:
+    """What the work on a message came to."""
+
+    id: int
+    state: State
+    revision: str
+    at: int
+    run: int
+    error: str | None = None
+    stages: str | None = None
+    keys: tuple[tuple[str, str], ...] = ()
+    deliveries: list[tuple[Any, ...]] = field(default_factory=list)  # rows of delivery
+    bodies: list[BodyRow] = field(default_factory=list)
+
+
+@batched
+def take_in(tx: Tx, items: Sequence[NewMessage]) -> list[Taken]:
+    """Store new messages; recognise those that came before (house, step 1 and issue of duplicates).
+
+    Same channel, control id and body: a duplicate, the first answer is given again.  Same control id,
+    other body: a new message, flagged.
+    """
+    known = _known(tx, items)
+    out: list[Taken] = []
+    fresh: list[NewMessage] = []
+    for item in items:
+        reused = False
+        if item.control_id:
+            mark = (item.channel, item.control_id)
+            earlier = known.get(mark)
+            if earlier is not None:
+                first = earlier.get(item.body[0])
+                if first is not None:
+                    out.append(Taken(first[0], True, first[1]))
+                    continue
+                reused = True
+                item.flags |= CONTROL_REUSED
+            if not item.flags & REJECTED:
+                known.setdefault(mark, {})[item.body[0]] = (item.id, item.answer)
+        fresh.append(item)
+        out.append(Taken(item.id, False, item.answer, reused))
+    tx.insert(tables.body, [m.body for m in fresh], ignore=True)
+    tx.insert(
+        tables.message,
+        [
+            (m.id, m.channel, m.revision, int(m.state), m.lane, "", m.type, m.control_id, m.sender, m.order_key,
+             m.peer, m.body[0], m.body[1], m.content_type, m.flags, m.trace, m.parent, m.answer, None, 0,
+             m.error, None)
+            for m in fresh
+        ],
+    )  # fmt: skip
+    tx.insert(tables.message_key, [(kind, value, m.id) for m in fresh for kind, value in dict.fromkeys(m.keys)])
+    return out
+
+
+def _known(tx: Tx, items: Sequence[NewMessage]) -> dict[tuple[str, str], dict[bytes, tuple[int, bytes]]]:
+    known: dict[tuple[str, str], dict[bytes, tuple[int, bytes]]] = {}
+    by_channel: dict[str, list[str]] = {}
+    for item in items:
+        if item.control_id:
+            by_channel.setdefault(item.channel, []).append(item.control_id)
+    for channel, controls in by_channel.items():
+        for id_, control, sha, answer in tx.rows_in(
+            f"SELECT id, control_id, body, answer FROM message WHERE flags & {REJECTED} = 0"
+            " AND channel = ? AND control_id IN (*)",
+            controls,
+            (channel,),
+        ):
+            known.setdefault((channel, control), {}).setdefault(bytes(sha), (id_, bytes(answer or b"")))
+    return known
+
+
+def waiting(tx: Tx | Any, channel: str, after: int, limit: int, lane: int | None = None) -> list[Waiting]:
+    """The next messages of a channel that wait for their mapping, in order of arrival."""
+    only = "" if lane is None else f" AND lane = {int(lane)}"
+    rows = tx.rows(
+        f"SELECT {_WAITING} FROM message WHERE state = 0 AND channel = ?{only} AND id > ?"
+        f" ORDER BY id LIMIT {int(limit)}",
+        (channel, after),
+    )
+    return [Waiting(r[0], r[1], r[2], r[3], r[4], r[5], r[6], r[7], bytes(r[8]), r[9]) for r in rows]
+
+
+def finish(tx: Tx, items: Sequence[Finished]) -> None:
+    """Write what the work on messages came to; a message another worker finished first stays as it is."""
+    tx.insert(tables.body, [b for f in items for b in f.bodies], ignore=True)
+    tx.many(
+        "UPDATE message SET state = ?, revision = ?, mapped_at = ?, runs = ?, error = ?, stages = ?, step = ''"
+        " WHERE id = ? AND state = 0",
+        [(int(f.state), f.revision, f.at, f.run, f.error, f.stages, f.id) for f in items],
+    )
+    tx.insert(
+        tables.message_key,
+        [(kind, value, f.id) for f in items for kind, value in dict.fromkeys(f.keys)],
+        ignore=True,
+    )
+    tx.insert(tables.delivery, [d for f in items for d in f.deliveries], ignore=True)
+
+
+def settle(tx: Tx, ids: Sequence[int]) -> None:
+    """Messages whose deliveries have all ended are done."""
+    tx.many(
+        f"UPDATE message SET state = {State.DONE} WHERE id = ? AND state = {State.MAPPED} AND NOT EXISTS"
+        f" (SELECT 1 FROM delivery WHERE message = ? AND state IN ({Sending.DUE}, {Sending.HELD}))",
+        [(i, i) for i in dict.fromkeys(ids)],
+    )

@@ -1,0 +1,39 @@
+"""Versions of the tables.  Alembic is imported only when there is something to do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Engine, inspect, text
+
+if TYPE_CHECKING:
+    from hub.store.connect import WriteGate
+
+HEAD = "0001"
+
+
+def version(engine: Engine) -> str | None:
+    """The version of the tables in the database, or None when there are none."""
+    with engine.connect() as conn:
+        if not inspect(conn).has_table("alembic_version"):
+            return None
+        found = conn.execute(text("SELECT version_num FROM alembic_version")).scalar()
+        return str(found) if found else None
+
+
+def upgrade(url: str, engine: Engine, gate: WriteGate) -> None:
+    """Run the migrations that are missing."""
+    if version(engine) == HEAD:
+        return
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("sqlalchemy.url", url.replace("%", "%%"))
+    with gate.held(), engine.begin() as conn:
+        if engine.dialect.name == "postgresql":
+            conn.exec_driver_sql("SELECT pg_advisory_xact_lock(826366246)")  # one process upgrades
+        config.attributes["connection"] = conn
+        command.upgrade(config, "head")

@@ -1,0 +1,282 @@
+"""The writer: one thread that commits whatever has queued, then tells all who wait (group commit).
+
+Callers hand over (handler, item).  Items of one handler that wait together reach it as one list, so that
+the handler can write them with a few batched statements; all that waited together shares one commit and
+one flush to disk.  When a batch fails, its items are tried again one by one, so that a bad item fails
+alone; handlers must therefore be repeatable.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from itertools import groupby
+from operator import itemgetter
+from queue import Empty, SimpleQueue
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Engine, Table
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+
+from hub.errors import UnavailableError
+from hub.logs import event
+from hub.store.connect import WriteGate
+from hub.store.tables import body
+
+T = TypeVar("T")
+Handler = Callable[["Tx", list[Any]], Sequence[Any]]
+Done = Callable[[Any, BaseException | None], None]
+CheckBody = Callable[[Sequence[Any]], None]  # raises when the file of a large body is not there
+
+log = logging.getLogger("hub.store")
+
+# Handlers that use only the batch methods of Tx, never ``conn``: they may run in a pipeline.
+BATCHED: set[Handler] = set()
+
+_BATCH = 512
+_RETRIES = 5
+
+
+@lru_cache(maxsize=256)
+def _insert_sql(table: Table, backend: str, ignore: bool) -> str:
+    names = ", ".join(f'"{c.name}"' for c in table.columns)
+    tail = " ON CONFLICT DO NOTHING" if ignore else ""
+    if backend == "postgresql":
+        arrays = ", ".join(f"%b::{_array_type(c.type)}[]" for c in table.columns)
+        return f'INSERT INTO "{table.name}" ({names}) SELECT * FROM unnest({arrays}){tail}'
+    marks = ", ".join("?" for _ in table.columns)
+    return f'INSERT INTO "{table.name}" ({names}) VALUES ({marks}){tail}'
+
+
+def batched(handler: Handler) -> Handler:
+    """Mark a handler as one of ``BATCHED``."""
+    BATCHED.add(handler)
+    return handler
+
+
+def _array_type(kind: Any) -> str:
+    from sqlalchemy.dialects import postgresql
+
+    dialect: Any = postgresql.dialect  # untyped in SQLAlchemy
+    compiled = str(kind.compile(dialect=dialect()))
+    return "text" if compiled.startswith(("VARCHAR", "TEXT")) else compiled.lower()
+
+
+class Tx:
+    """A write transaction: SQLAlchemy's connection, and batches straight on the driver."""
+
+    __slots__ = ("_check_body", "backend", "conn", "raw")
+
+    def __init__(self, conn: Connection, check_body: CheckBody | None = None) -> None:
+        self.conn = conn
+        self._check_body = check_body
+        self.backend = conn.dialect.name
+        self.raw: Any = conn.connection.driver_connection
+
+    def sql(self, statement: str) -> str:
+        """A statement written with ``?`` in the paramstyle of the driver."""
+        return statement if self.backend == "sqlite" else statement.replace("?", "%s")
+
+    def pipelined(self) -> contextlib.AbstractContextManager[Any]:
+        """Within it, on PostgreSQL, statements that return nothing are sent without waiting for each
+        other: a batch costs the round trips of its queries only.  For the methods below, not ``conn``."""
+        pipeline: contextlib.AbstractContextManager[Any] = (
+            self.raw.pipeline() if self.backend == "postgresql" else contextlib.nullcontext()
+        )
+        return pipeline
+
+    def insert(self, table: Table, rows: Sequence[Sequence[Any]], *, ignore: bool = False) -> None:
+        """Insert rows, values in the order of the table's columns; ``ignore`` skips what is there."""
+        if not rows:
+            return
+        if table is body and self._check_body is not None:
+            for row in rows:
+                self._check_body(row)
+        statement = _insert_sql(table, self.backend, ignore)
+        if self.backend == "sqlite":
+            self.raw.executemany(statement, rows)
+        else:
+            self.raw.execute(statement, [list(column) for column in zip(*rows, strict=True)])
+
+    def many(self, statement: str, rows: Sequence[Sequence[Any]]) -> None:
+        """Run one statement (written with ``?``) for each row of values."""
+        if not rows:
+            return
+        if self.backend == "sqlite":
+            self.raw.executemany(statement, rows)
+        else:
+            with self.raw.cursor() as cursor:
+                cursor.executemany(self.sql(statement), rows)
+
+    def rows(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """All rows of a query (written with ``?``)."""
+        found: list[tuple[Any, ...]] = self.raw.execute(self.sql(statement), values).fetchall()
+        return found
+
+    def rows_in(self, statement: str, values: Sequence[Any], extra: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Rows of a query that ends in ``IN (*)`` for any number of values (after ``extra`` ones)."""
+        if self.backend == "postgresql":
+            return self.rows(statement.replace("IN (*)", "= ANY(?)"), [*extra, list(values)])
+        out: list[tuple[Any, ...]] = []
+        for start in range(0, len(values), 500):
+            part = values[start : start + 500]
+            out += self.rows(statement.replace("(*)", f"({','.join('?' * len(part))})"), [*extra, *part])
+        return out
+
+
+class Writer:
+    """A thread with one connection; see the module."""
+
+    def __init__(
+        self, engine: Engine, gate: WriteGate, name: str = "store-writer", check_body: CheckBody | None = None
+    ) -> None:
+        self._engine, self._gate, self._check_body = engine, gate, check_body
+        self._queue: SimpleQueue[tuple[Handler, Any, Done] | None] = SimpleQueue()
+        self._conn: Connection | None = None
+        self._thread = threading.Thread(target=self._loop, name=name, daemon=True)
+        self._closed = False
+        self.commits = self.items = 0
+        self._thread.start()
+
+    def submit(self, handler: Handler, item: Any, done: Done) -> None:
+        """Queue an item; ``done(result, error)`` is called on the writer's thread after the commit."""
+        if self._closed:
+            done(None, UnavailableError("the store is closing", cure="send again"))
+            return
+        self._queue.put((handler, item, done))
+
+    def call(self, handler: Handler, item: Any) -> Any:
+        """Queue an item and wait for its result.
+
+        :raises Exception: what the handler raised, or UnavailableError when the store cannot write.
+        """
+        box: list[Any] = []
+        ready = threading.Lock()
+        ready.acquire()
+
+        def done(result: Any, error: BaseException | None) -> None:
+            box.extend((result, error))
+            ready.release()
+
+        self.submit(handler, item, done)
+        ready.acquire()
+        if box[1] is not None:
+            raise box[1]
+        return box[0]
+
+    def close(self) -> None:
+        """Write what has queued, then end."""
+        if not self._closed:
+            self._closed = True
+            self._queue.put(None)
+            self._thread.join(30)
+
+    def _loop(self) -> None:
+        ending = False
+        while not ending:
+            first = self._queue.get()
+            if first is None:
+                break
+            batch = [first]
+            while len(batch) < _BATCH:
+                try:
+                    more = self._queue.get_nowait()
+                except Empty:
+                    break
+                if more is None:
+                    ending = True
+                    break
+                batch.append(more)
+            self._write(batch)
+        if self._conn is not None:
+            self._conn.close()
+
+    def _write(self, batch: list[tuple[Handler, Any, Done]]) -> None:
+        try:
+            results = self._commit(batch)
+        except Exception as error:
+            if len(batch) > 1:
+                for one in batch:
+                    self._write([one])
+            else:
+                batch[0][2](None, _readable(error))
+            return
+        self.commits += 1
+        self.items += len(batch)
+        for (_, _, done), result in zip(batch, results, strict=True):
+            done(result, None)
+
+    def _commit(self, batch: list[tuple[Handler, Any, Done]]) -> list[Any]:
+        for attempt in range(_RETRIES):
+            try:
+                with self._gate.held():
+                    return self._run(batch)
+            except (IntegrityError, OperationalError) as error:
+                # Another process wrote the same rows first (23505, 40001, 40P01), or the server went
+                # away and may be back: the second look sees what it wrote.
+                if attempt == _RETRIES - 1 or not _transient(error):
+                    raise
+                time.sleep(0.01 * 4**attempt)
+        raise AssertionError("unreachable")
+
+    def _run(self, batch: list[tuple[Handler, Any, Done]]) -> list[Any]:
+        if self._conn is None or self._conn.closed or self._conn.invalidated:
+            self._conn = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+        tx = Tx(self._conn, self._check_body)
+        results: list[Any] = []
+        try:
+            # Begun and committed by hand, so that on PostgreSQL both travel in the pipeline as well.
+            with tx.pipelined() if all(h in BATCHED for h, _, _ in batch) else contextlib.nullcontext():
+                tx.raw.execute("BEGIN IMMEDIATE" if tx.backend == "sqlite" else "BEGIN")
+                for handler, group in groupby(batch, key=itemgetter(0)):
+                    results.extend(handler(tx, [item for _, item, _ in group]))
+                tx.raw.execute("COMMIT")
+            self._conn.commit()  # ends SQLAlchemy's own book-keeping of what ran on conn
+            return results
+        except BaseException as error:
+            self._roll_back()
+            if isinstance(error, Exception):
+                raise _wrapped(self._engine, error) from error
+            raise
+
+    def _roll_back(self) -> None:
+        conn = self._conn
+        if conn is None:
+            return
+        try:
+            raw: Any = conn.connection.driver_connection
+            raw.rollback()
+            conn.rollback()
+            if not (getattr(raw, "closed", False) or getattr(raw, "broken", False)):
+                return
+        except Exception as error:  # the connection is of no more use, whatever it says
+            event(log, logging.WARNING, "the writer connects anew", error=type(error).__name__)
+        conn.invalidate()
+        conn.close()
+        self._conn = None
+
+
+def _wrapped(engine: Engine, error: Exception) -> Exception:
+    """Errors of the bare driver as SQLAlchemy's, so that one place judges them."""
+    dbapi = engine.dialect.dbapi
+    if dbapi is not None and isinstance(error, dbapi.Error):
+        return DBAPIError.instance("", (), error, dbapi.Error, dialect=engine.dialect)
+    return error
+
+
+def _transient(error: DBAPIError) -> bool:
+    state = getattr(error.orig, "sqlstate", None)
+    if state is not None:
+        return state in ("23505", "40001", "40P01") or state.startswith(("08", "57"))
+    return error.connection_invalidated or any(word in str(error.orig) for word in ("locked", "closed", "busy"))
+
+
+def _readable(error: Exception) -> BaseException:
+    if isinstance(error, OperationalError):
+        reason = type(error.orig).__name__
+        return UnavailableError(f"the store cannot write now ({reason})", cure="send again; see hub doctor")
+    return error
