@@ -1,0 +1,105 @@
+"""A channel as the engine runs it: frozen, checked, free of YAML."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A connector and its options, already validated by the connector's own option model."""
+
+    kind: str
+    options: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """When a destination receives a message: every field given must match one of its patterns.
+
+    Patterns are literals with ``*`` as wildcard, compared with the envelope of the message:
+    ``type`` (``ADT^A0*``), ``sender`` (``GAM|*``), ``document`` (``34794-8``), ``establishment``.
+    """
+
+    type: tuple[str, ...] = ()
+    sender: tuple[str, ...] = ()
+    document: tuple[str, ...] = ()
+    establishment: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Times and pauses (seconds) between attempts of one delivery; ``times`` 0 means for ever."""
+
+    times: int = 0
+    first: float = 1.0
+    up_to: float = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class DestinationSpec:
+    """Where messages go.
+
+    :ivar name: unique in the channel.
+    :ivar send: what is sent: ``original`` (the body as received), ``fhir`` (the mapped resources as a
+        transaction Bundle), ``document`` (the octets of the mapped Binary).
+    """
+
+    name: str
+    part: Part
+    when: Rule = Rule()
+    send: str = "original"
+    retry: Retry = Retry()
+
+
+@dataclass(frozen=True, slots=True)
+class MapRule:
+    """Messages whose type matches ``pattern`` are mapped by ``mapping`` with the options ``site``."""
+
+    pattern: str
+    mapping: str
+    site: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """Days until finished messages, held ones and their bodies are pruned; 0 keeps for ever."""
+
+    done: int = 0
+    held: int = 0
+    bodies: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelSpec:
+    """One channel.
+
+    :ivar revision: first 12 hex digits of the SHA-256 of the channel file.
+    :ivar accept: patterns of message types that the channel takes; empty takes all.
+    :ivar otherwise: what happens to others: ``reject`` (a negative answer, kept in hold) or
+        ``filter`` (a positive answer, kept as filtered, not mapped).
+    :ivar map: the first rule whose pattern matches is applied; no rule: the message passes unmapped.
+    :ivar validate: checks after reading and mapping: any of ``hl7v2``, ``fhir``.
+    :ivar store: whether mapped resources are written to the hub's own FHIR store.
+    :ivar order: ``patient``, ``visit``, ``document``: messages of one such key in order;
+        ``channel``: all in order; ``none``: no order promised.
+    """
+
+    name: str
+    source: Part
+    revision: str = ""
+    summary: str = ""
+    path: str = ""
+    text: str = ""
+    enabled: bool = True
+    format: str = "hl7v2"
+    accept: tuple[str, ...] = ()
+    otherwise: str = "reject"
+    map: tuple[MapRule, ...] = ()
+    validate: tuple[str, ...] = ()
+    store: bool = True
+    destinations: tuple[DestinationSpec, ...] = ()
+    order: str = "patient"
+    keep: Keep = Keep()

@@ -1,0 +1,211 @@
+"""What happens to a message between its coming in and its going out, as pure functions.
+
+``admit`` decides what the answer depends on; ``run`` reads, maps, validates and routes.  Neither touches
+the store, the clock (but to measure) or the network, so tests, ``hub try`` and replay use the same code
+as the running hub.
+"""
+
+from __future__ import annotations
+
+import time
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from functools import lru_cache
+from importlib import import_module
+from typing import Any
+
+from hub import registry
+from hub.engine.connector import Status
+from hub.engine.model import ChannelSpec, DestinationSpec, MapRule, Rule
+from hub.errors import HubError, InvalidError, MappingError, ParseError, UnsupportedError
+from hub.fhir.draft import Draft, Issue, Site
+from hub.source.reader import Envelope
+from hub.store.tables import State
+
+LANES = 8  # fixed for the life of a store: a message's lane is written with it
+
+# validate: name -> where its function is; it takes the body or each resource and returns Issues.
+BODY_CHECKS = {"hl7v2": "hub.source.hl7v2_validate"}
+RESOURCE_CHECKS = {"fhir": "hub.fhir.validate"}
+
+
+@dataclass(slots=True)
+class Admission:
+    """What is decided before the answer."""
+
+    envelope: Envelope
+    status: Status
+    error: HubError | None = None
+
+
+@dataclass(slots=True)
+class Result:
+    """What a message came to.
+
+    :ivar state: MAPPED (deliveries follow), DONE (nothing follows) or HELD (``error`` says why).
+    :ivar stages: (name, microseconds, outcome), in order.
+    """
+
+    envelope: Envelope
+    source: Any = None
+    draft: Draft | None = None
+    state: State = State.DONE
+    error: HubError | None = None
+    stages: list[tuple[str, int, str]] = field(default_factory=list)
+    destinations: tuple[DestinationSpec, ...] = ()
+
+
+@lru_cache(maxsize=4096)
+def matches(pattern: str, value: str) -> bool:
+    """Whether a type fits a pattern: equal, by ``*``, or the part before ``^`` alone (``ADT``)."""
+    return value == pattern or value.partition("^")[0] == pattern or fnmatchcase(value, pattern)
+
+
+def _fits(rule: Rule, envelope: Envelope) -> bool:
+    return all(
+        not patterns or any(matches(p, value) for p in patterns)
+        for patterns, value in (
+            (rule.type, envelope.type),
+            (rule.sender, envelope.sender),
+            (rule.document, envelope.document),
+            (rule.establishment, envelope.establishment),
+        )
+    )
+
+
+def admit(spec: ChannelSpec, body: bytes) -> Admission:
+    """Read the head of a body and decide whether the channel takes it."""
+    reader = registry.reader(spec.format)
+    try:
+        envelope: Envelope = reader.peek(body)
+    except HubError as error:
+        return Admission(Envelope(), "rejected", error)
+    if spec.accept and not any(matches(p, envelope.type) for p in spec.accept):
+        if spec.otherwise == "filter":
+            return Admission(envelope, "filtered")
+        refusal = UnsupportedError(
+            f"this channel does not take {envelope.type[:32]!r}",
+            where="MSH-9" if spec.format == "hl7v2" else "type",
+            cure=f"it takes {', '.join(spec.accept)}",
+            code="201" if _known_kind(spec, envelope) else "200",
+        )
+        return Admission(envelope, "rejected", refusal)
+    try:
+        reader.check(body, envelope)
+    except HubError as error:
+        return Admission(envelope, "rejected", error)
+    return Admission(envelope, "accepted")
+
+
+def _known_kind(spec: ChannelSpec, envelope: Envelope) -> bool:
+    # HL7 table 0357: 200 unsupported message type, 201 unsupported event code
+    kind = envelope.type.partition("^")[0]
+    return any(p.partition("^")[0] == kind for p in spec.accept)
+
+
+def order_key(spec: ChannelSpec, envelope: Envelope) -> str:
+    """The key whose messages this channel handles in order (house, step 3)."""
+    if spec.order == "patient":
+        return envelope.order_key
+    if spec.order in ("visit", "document"):
+        return next((value for kind, value in envelope.keys if kind == spec.order), envelope.order_key)
+    return spec.name if spec.order == "channel" else ""
+
+
+def lane_of(key: str, message_id: int) -> int:
+    """The lane of a message: messages of one key share one, messages without a key are spread."""
+    return (zlib.crc32(key.encode()) if key else message_id >> 8) % LANES
+
+
+def rule_for(spec: ChannelSpec, kind: str) -> MapRule | None:
+    """The first map rule of the channel that fits a type."""
+    return next((rule for rule in spec.map if matches(rule.pattern, kind)), None)
+
+
+class _Watch:
+    """Times the stages of one run."""
+
+    def __init__(self) -> None:
+        self.stages: list[tuple[str, int, str]] = []
+        self._last = time.perf_counter_ns()
+
+    def stage(self, name: str, outcome: str = "ok") -> None:
+        at = time.perf_counter_ns()
+        self.stages.append((name, (at - self._last) // 1000, outcome))
+        self._last = at
+
+
+def run(spec: ChannelSpec, body: bytes, envelope: Envelope | None = None, *, origins: bool = False) -> Result:
+    """Read, map, validate and route one body.  An error of the message becomes HELD, never an exception.
+
+    :param envelope: what :func:`admit` found, when it is at hand; its ``parsed`` is used.
+    :param origins: read values that remember their place, for lineage.
+    """
+    watch = _Watch()
+    result = Result(envelope or Envelope(), stages=watch.stages)
+    stage = "read"
+    try:
+        reader = registry.reader(spec.format)
+        if envelope is None:
+            result.envelope = envelope = reader.peek(body)
+        rule = rule_for(spec, envelope.type)
+        if rule is not None or origins:
+            parsed = envelope.parsed
+            result.source = parsed if parsed is not None and not origins else reader.parse(body, origins)
+        watch.stage("read")
+        if rule is not None:
+            stage = "map"
+            draft = result.draft = Draft()
+            registry.mapping(rule.mapping).run(result.source, draft, Site(rule.site))
+            _raise_first(draft.issues, MappingError)
+            watch.stage("map", f"{len(draft.entries)} resources")
+        if spec.validate:
+            stage = "validate"
+            _raise_first(validate(spec.validate, body, result.draft), InvalidError)
+            watch.stage("validate")
+        stage = "route"
+        result.destinations = tuple(d for d in spec.destinations if _fits(d.when, envelope))
+        watch.stage("route", ", ".join(d.name for d in result.destinations) or "no destination")
+        result.state = State.MAPPED if result.destinations else State.DONE
+    except HubError as error:
+        result.state, result.error = State.HELD, error
+        watch.stage(stage, "held")
+    except RecursionError:
+        result.state, result.error = State.HELD, ParseError("nested too deeply", code="102")
+        watch.stage(stage, "held")
+    except Exception as error:
+        # A defect of a mapping must hold its message, never stop the channel. The text of a foreign
+        # exception may quote the message, so only its type and its place in the code are kept.
+        result.state, result.error = State.HELD, MappingError(_defect(error), cure="report it with the message id")
+        watch.stage(stage, "held")
+    return result
+
+
+def _defect(error: BaseException) -> str:
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    place = f" at {trace.tb_frame.f_code.co_filename.rsplit('/', 1)[-1]}:{trace.tb_lineno}" if trace else ""
+    return f"the mapping failed ({type(error).__name__}{place})"
+
+
+def validate(names: Sequence[str], body: bytes, draft: Draft | None) -> list[Issue]:
+    """All that the named validations find."""
+    found: list[Issue] = []
+    for name in names:
+        if name in BODY_CHECKS:
+            found += import_module(BODY_CHECKS[name]).validate(body)
+        elif draft is not None:
+            check = import_module(RESOURCE_CHECKS[name]).validate
+            for entry in draft.entries.values():
+                found += check({**entry.resource, "id": entry.id})
+    return found
+
+
+def _raise_first(issues: Sequence[Issue], kind: type[HubError]) -> None:
+    errors = [i for i in issues if i.severity == "error"]
+    if errors:
+        more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+        raise kind(errors[0].what + more, where=errors[0].where, code=errors[0].code)

@@ -1,0 +1,190 @@
+"""Works on waiting messages: runs the pipeline and stores all that came of it in one transaction.
+
+Resources, deliveries, keys and the new state of each message are committed together (house, step 5), so
+a process killed at any instant leaves a message either untouched or finished.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy.exc import DBAPIError
+
+from hub import clock, registry
+from hub.engine.counters import Counters
+from hub.engine.model import ChannelSpec, DestinationSpec
+from hub.engine.pipeline import Result, run
+from hub.engine.texts import bundle, clean, error_json, stages_json
+from hub.errors import HubError, InvalidError, UnavailableError
+from hub.fhir.draft import Entry
+from hub.logs import event
+from hub.source.reader import Envelope
+from hub.store import Store, messages, resources
+from hub.store.bodies import BodyRow
+from hub.store.messages import Finished, Waiting
+from hub.store.tables import Sending, State
+from hub.store.writer import Tx, batched
+
+log = logging.getLogger("hub.work")
+
+Outcome = tuple[State, HubError | None]
+
+
+@dataclass(slots=True)
+class Item:
+    """A waiting message with what is already at hand of it."""
+
+    row: Waiting
+    body: bytes | None = None
+    envelope: Envelope | None = None
+    urgent: bool = False  # its peer waits for the outcome
+
+
+@dataclass(slots=True)
+class Batch:
+    """What a batch of messages came to, to be committed at once."""
+
+    finished: list[Finished] = field(default_factory=list)
+    writes: list[resources.Write] = field(default_factory=list)
+    at: int = 0
+    take_id: Callable[[], int] = lambda: 0
+    outcomes: dict[int, Outcome] = field(default_factory=dict)
+
+
+@batched
+def commit(tx: Tx, batches: list[Batch]) -> list[int]:
+    """Writer handler: everything of several batches, in one transaction."""
+    versions = resources.apply(tx, [w for b in batches for w in b.writes], batches[0].at, batches[0].take_id)
+    messages.finish(tx, [f for b in batches for f in b.finished])
+    return [versions] * len(batches)
+
+
+class Worker:
+    """Runs the messages of one channel, in the order given."""
+
+    def __init__(self, store: Store, spec: ChannelSpec, counters: Counters) -> None:
+        self.store, self.spec, self.counters = store, spec, counters
+
+    def work(self, items: Sequence[Item]) -> dict[int, Outcome]:
+        """Map and commit messages; return what became of each.
+
+        :raises UnavailableError: when the store cannot be written; nothing was changed.
+        """
+        self._fetch(items)
+        batch = Batch(at=clock.now(), take_id=self.store.take_id)
+        for item in items:
+            self._one(item, batch)
+        try:
+            self.store.writer("work").call(commit, batch)
+        except UnavailableError:
+            raise
+        except (DBAPIError, ValueError, TypeError) as error:
+            if len(items) > 1:
+                outcomes: dict[int, Outcome] = {}
+                for item in items:
+                    outcomes |= self.work([item])
+                return outcomes
+            return self._unfit(items[0], error)
+        self._count(batch)
+        return batch.outcomes
+
+    def _fetch(self, items: Sequence[Item]) -> None:
+        missing = [i for i in items if i.body is None]
+        if missing:
+            bodies = self.store.bodies.read_many(i.row.body for i in missing)
+            for item in missing:
+                item.body = bodies[item.row.body]
+
+    def _one(self, item: Item, batch: Batch) -> None:
+        assert item.body is not None  # noqa: S101 - _fetch saw to it
+        row, spec = item.row, self.spec
+        result = run(spec, item.body, item.envelope)
+        done = Finished(row.id, result.state, spec.revision, batch.at, row.runs + 1, stages=stages_json(result.stages))
+        if result.error is not None:
+            done.error = error_json(result.error, result.stages[-1][0])
+        else:
+            deliver_only = row.step == "deliver"
+            if result.draft is not None and spec.store and not deliver_only:
+                source = f"urn:oncohub:{spec.name}:{clock.show_id(row.id)}"
+                for entry in result.draft.entries.values():
+                    octets = self._body(entry)
+                    batch.writes.append(resources.prepare(entry, row.id, source, octets))
+            if row.step == "store":
+                done.state = State.DONE
+            else:
+                for destination in result.destinations:
+                    done.deliveries.append(self._delivery(row, result, destination, done))
+        if result.draft is not None:
+            done.keys = tuple((k, clean(v, 199)) for k, v in result.draft.keys if v)
+        batch.finished.append(done)
+        batch.outcomes[row.id] = (done.state, result.error)
+
+    def _body(self, entry: Entry) -> BodyRow | None:
+        return self.store.bodies.prepare(entry.octets) if entry.octets is not None else None
+
+    def _delivery(self, row: Waiting, result: Result, destination: DestinationSpec, done: Finished) -> tuple[Any, ...]:
+        sha, content_type = row.body, row.content_type
+        if destination.send == "fhir" and result.draft is not None:
+            made = self.store.bodies.prepare(bundle(result.draft))
+            done.bodies.append(made)
+            sha, content_type = made[0], "application/fhir+json"
+        elif destination.send == "document" and result.draft is not None:
+            binary = next((e for e in result.draft.entries.values() if e.octets is not None), None)
+            if binary is not None and binary.octets is not None:
+                made = self.store.bodies.prepare(binary.octets)
+                done.bodies.append(made)
+                sha, content_type = made[0], str(binary.resource.get("contentType", content_type))
+        return (
+            self.store.take_id(), row.id, done.run, self.spec.name, destination.name, int(Sending.DUE),
+            row.order_key, sha, content_type, row.type, row.control_id, row.trace, 0, done.at, done.at,
+            None, None, None,
+        )  # fmt: skip
+
+    def _unfit(self, item: Item, error: Exception) -> dict[int, Outcome]:
+        """Hold a message whose result the database refuses, rather than stop the channel on it."""
+        reason = InvalidError(
+            f"the store refused what was mapped ({type(error).__name__})", cure="report it with the message id"
+        )
+        at = clock.now()
+        held = Finished(
+            item.row.id, State.HELD, self.spec.revision, at, item.row.runs + 1, error=error_json(reason, "store")
+        )
+        event(
+            log, logging.ERROR, "store refused a result", message=clock.show_id(item.row.id), error=type(error).__name__
+        )
+        self.store.writer("work").call(commit, Batch([held], [], at, self.store.take_id))
+        self.counters.add("held", self.spec.name)
+        return {item.row.id: (State.HELD, reason)}
+
+    def _count(self, batch: Batch) -> None:
+        name, now = self.spec.name, clock.now()
+        held = sum(1 for state, _ in batch.outcomes.values() if state is State.HELD)
+        self.counters.add("mapped", name, len(batch.outcomes) - held)
+        if held:
+            self.counters.add("held", name, held)
+        for done in batch.finished:
+            self.counters.latency(name, now - clock.id_time(done.id))
+
+
+def patiently(action: Callable[[], Any], stopping: Callable[[], bool], what: str) -> Any:
+    """Repeat an action while the store is away, with growing pauses; None when asked to stop."""
+    pause, told = 0.05, False
+    while not stopping():
+        try:
+            return action()
+        except UnavailableError:
+            if not told:
+                event(log, logging.WARNING, f"{what}: the store is away, waiting")
+                told = True
+            time.sleep(pause)
+            pause = min(pause * 2, 5.0)
+    return None
+
+
+def content_type_of(spec: ChannelSpec) -> str:
+    """The media type of the bodies of a channel."""
+    return str(registry.reader(spec.format).content_type)
