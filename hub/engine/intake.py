@@ -29,7 +29,8 @@ from hub.store.tables import BROKEN, EXCERPT, State
 log = logging.getLogger("hub.intake")
 
 EXCERPT_SIZE = 64 * 1024
-TELL_EVERY = 10.0
+KEEP_NEAR = 64 * 1024  # bodies up to this size wait for their mapping in memory
+TELL_EVERY = 10.0  # seconds between two lines about a store that does not take messages
 APPLICATION_WAIT = 30.0  # seconds an application answer may take
 
 
@@ -130,13 +131,17 @@ class Intake:
             if verdict.status == "accepted" and not taken.duplicate:
                 row = Waiting(
                     new.id, spec.name, "", new.type, new.control_id, new.order_key, new.trace, 0, new.body[0],
-                    new.content_type,
+                    new.content_type, new.body[1],
                 )  # fmt: skip
                 if waiting:
                     self._runner.when_mapped(
                         new.id, lambda outcome: self._application(verdict, outcome, answer, done), APPLICATION_WAIT
                     )
-                self._runner.push(spec, Item(row, body, verdict.envelope, waiting))
+                # A large body is read again when its turn comes: a queue of them would fill the memory.
+                near = len(body) <= KEEP_NEAR
+                self._runner.push(
+                    spec, Item(row, body if near else None, verdict.envelope if near else None, waiting)
+                )
                 if waiting:
                     return
             elif verdict.status == "rejected":

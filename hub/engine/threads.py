@@ -18,16 +18,15 @@ from hub.engine.counters import Counters
 from hub.engine.deliver import DestinationThread, Sender
 from hub.engine.model import ChannelSpec, DestinationSpec
 from hub.engine.outcomes import Outcomes
-from hub.engine.work import Item, Outcome, Worker, patiently
+from hub.engine.work import BATCH, BATCH_BYTES, Item, Outcome, Worker, patiently
 from hub.logs import event
 from hub.store import Store, messages
 from hub.store.connect import Lock
 
 log = logging.getLogger("hub.threads")
 
-BATCH = 64
-BATCH_BYTES = 4 * 1024 * 1024
-MEMORY_BYTES = 32 * 1024 * 1024
+MEMORY_BYTES = 8 * 1024 * 1024
+MEMORY_ITEMS = 5000
 GATHER = 0.02  # seconds a few messages wait for company: one commit for several
 
 
@@ -42,6 +41,7 @@ class ChannelThread:
         self._store, self._counters, self._outcomes, self._delivered = store, counters, outcomes, delivered
         self._queue: deque[Item] = deque()
         self._bytes = 0
+        self._read: set[int] = set()  # what was read from the store last
         self._behind = True  # the store may hold messages that are not in the queue
         self._ready = threading.Condition()
         self._enough = threading.Event()  # a batch worth starting on, or somebody waits for its outcome
@@ -59,7 +59,9 @@ class ChannelThread:
     def push(self, item: Item) -> None:
         size = len(item.body or b"")
         with self._ready:
-            if self._bytes + size > MEMORY_BYTES:
+            if item.row.id in self._read:
+                return  # read from the store between its commit and now
+            if self._bytes + size > MEMORY_BYTES or len(self._queue) >= MEMORY_ITEMS:
                 self._behind = True  # it stays in the store and is read from there, in its order
             elif not self._behind:
                 self._queue.append(item)
@@ -131,28 +133,28 @@ class ChannelThread:
         with self._ready:
             while self._queue and len(items) < BATCH and size < BATCH_BYTES:
                 item = self._queue.popleft()
-                size += len(item.body or b"")
+                size += item.row.size
+                self._bytes -= len(item.body or b"")
                 items.append(item)
-            self._bytes -= size
             if len(self._queue) < BATCH // 2:
                 self._enough.clear()
         return items
 
     def _from_store(self) -> list[Item]:
-        def read() -> list[messages.Waiting]:
+        def read() -> tuple[list[messages.Waiting], bool]:
             with self._store.looking() as tx:
-                return messages.waiting(tx, self.spec.name, 0, BATCH)
+                return messages.waiting(tx, self.spec.name, BATCH, BATCH_BYTES)
 
-        rows = patiently(read, lambda: self._stopping, self.spec.name) or []
-        if len(rows) == BATCH:
+        rows, more = patiently(read, lambda: self._stopping, self.spec.name) or ([], False)
+        if more:
             with self._ready:
                 self._behind = True
                 self._queue.clear()  # they come after these, and are in the store as well
                 self._bytes = 0
         elif rows:
-            seen = {row.id for row in rows}
             with self._ready:
-                kept = [item for item in self._queue if item.row.id not in seen]
+                self._read = {row.id for row in rows}
+                kept = [item for item in self._queue if item.row.id not in self._read]
                 self._queue = deque(kept)
                 self._bytes = sum(len(i.body or b"") for i in kept)
         return [Item(row) for row in rows]

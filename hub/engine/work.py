@@ -31,6 +31,10 @@ from hub.store.writer import Tx, batched
 
 log = logging.getLogger("hub.work")
 
+# Messages, and octets of their bodies, that are mapped together and committed at once.
+BATCH = 64
+BATCH_BYTES = 2 * 1024 * 1024
+
 Outcome = tuple[State, HubError | None]
 
 

@@ -20,7 +20,7 @@ from hub.engine.intake import Intake
 from hub.engine.model import ChannelSpec, DestinationSpec
 from hub.engine.pipeline import lane_of
 from hub.engine.wide import DELIVER, MAP, Asker, make_app
-from hub.engine.work import Item, Outcome, Worker
+from hub.engine.work import BATCH, BATCH_BYTES, Item, Outcome, Worker
 from hub.errors import NotFoundError, UnavailableError
 from hub.logs import event
 from hub.settings import Settings
@@ -28,7 +28,6 @@ from hub.store import Store, messages
 
 log = logging.getLogger("hub.worker")
 
-BATCH = 64
 RELOAD = 2.0  # seconds between two looks at the channel files
 
 Load = Callable[[], dict[str, ChannelSpec]]
@@ -76,7 +75,7 @@ class WorkerProcess:
         worker = Worker(self.store, spec, self.counters)
         while True:
             with self.store.looking() as tx:
-                rows = messages.waiting(tx, spec.name, 0, BATCH, lane)
+                rows, _ = messages.waiting(tx, spec.name, BATCH, BATCH_BYTES, lane)
             if not rows:
                 break
             worker.work([Item(row) for row in rows])

@@ -49,7 +49,7 @@ def _sqlite(url: str, *, writer: bool) -> Engine:
             "busy_timeout=30000",
             "foreign_keys=ON",
             "temp_store=MEMORY",
-            f"cache_size={-24576 if writer else -4096}",  # KiB
+            f"cache_size={-16384 if writer else -4096}",  # KiB
             "wal_autocheckpoint=4000",
             "journal_size_limit=67108864",
         ):

@@ -14,7 +14,7 @@ from hub.store.writer import Tx, batched
 REJECTED = 8  # message.flags: answered with a refusal; sent again it is judged anew
 
 # The columns a worker needs of a waiting message, in the order of Waiting's fields.
-_WAITING = "id, channel, step, type, control_id, order_key, trace, runs, body, content_type"
+_WAITING = "id, channel, step, type, control_id, order_key, trace, runs, body, content_type, size"
 
 
 @dataclass(slots=True)
@@ -65,6 +65,7 @@ class Waiting:
     runs: int
     body: bytes
     content_type: str
+    size: int
 
 
 @dataclass(slots=True)
@@ -140,15 +141,23 @@ def _known(tx: Tx, items: Sequence[NewMessage]) -> dict[tuple[str, str], dict[by
     return known
 
 
-def waiting(tx: Tx | Any, channel: str, after: int, limit: int, lane: int | None = None) -> list[Waiting]:
-    """The next messages of a channel that wait for their mapping, in order of arrival."""
+def waiting(
+    tx: Tx, channel: str, limit: int, octets: int, lane: int | None = None
+) -> tuple[list[Waiting], bool]:
+    """The next messages of a channel that wait for their mapping, in order of arrival, and whether there
+    may be more: at most ``limit`` of them and, but for one, ``octets`` of bodies."""
     only = "" if lane is None else f" AND lane = {int(lane)}"
     rows = tx.rows(
-        f"SELECT {_WAITING} FROM message WHERE state = 0 AND channel = ?{only} AND id > ?"
-        f" ORDER BY id LIMIT {int(limit)}",
-        (channel, after),
+        f"SELECT {_WAITING} FROM message WHERE state = 0 AND channel = ?{only} ORDER BY id LIMIT {int(limit)}",
+        (channel,),
     )
-    return [Waiting(r[0], r[1], r[2], r[3], r[4], r[5], r[6], r[7], bytes(r[8]), r[9]) for r in rows]
+    found: list[Waiting] = []
+    for r in rows:
+        octets -= r[10]
+        if found and octets < 0:
+            return found, True
+        found.append(Waiting(r[0], r[1], r[2], r[3], r[4], r[5], r[6], r[7], bytes(r[8]), r[9], r[10]))
+    return found, len(rows) == limit
 
 
 def finish(tx: Tx, items: Sequence[Finished]) -> None:
