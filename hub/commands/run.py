@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from hub.engine.connector import Outgoing
     from hub.engine.host import ChannelRunner
     from hub.engine.model import ChannelSpec
     from hub.settings import Settings
@@ -31,7 +32,7 @@ class HubProcess:
         from hub.engine.host import Host
         from hub.store import open_store
 
-        self.settings = settings
+        self.settings, self.only = settings, only
         self.store: Store = open_store(settings, "hub")
         self.store.upgrade()
         self.counters = Counters()
@@ -49,18 +50,21 @@ class HubProcess:
             return WideRunner(self.store, self.counters, self.settings.redis_url)
         from hub.engine.threads import ThreadRunner
 
-        return ThreadRunner(self.store, self.counters, lambda channel, item: self.host.feed(channel, item))
+        return ThreadRunner(self.store, self.counters, self._feed)
+
+    def _feed(self, channel: str, item: Outgoing) -> None:
+        self.host.feed(channel, item)  # the host is made after its runner
 
     def start(self) -> None:
         from hub.engine.wake import Waker
-        from hub.facade.serve import HttpServer
+        from hub.facade.http_server import HttpServer
 
         # Several handovers a message between listener, writer and mapper: at the usual 5 ms a thread
         # that computes would hold up each of them.
         sys.setswitchinterval(0.0005)
-        self.http = HttpServer(self.settings, self.settings.http_port)
+        self.http = HttpServer(self.settings, self.settings.http_port, self.only)
         self.http.start()
-        self._waker = Waker(self.settings.data, lambda channel: self.host.runner.look(channel))
+        self._waker = Waker(self.settings.data, self.host.runner.look)
         self.host.runner.start()
         self.host.apply(self.watcher.scan())
         self.http.wait_ready(20.0)

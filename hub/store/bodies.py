@@ -7,9 +7,11 @@ it keeps out of line by itself, so that several hosts need no shared folder.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import os
+import threading
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -38,21 +40,34 @@ class Bodies:
         sha = hashlib.sha256(octets).digest()
         if self._folder is None or len(octets) <= INLINE:
             return sha, len(octets), octets
-        path = self._path(sha)
-        if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            part = path.with_name(f"{path.name}.{os.getpid()}.part")
-            with part.open("wb") as file:
-                file.write(octets)
-                file.flush()
-                os.fdatasync(file.fileno())
-            part.rename(path)
-            folder = os.open(path.parent, os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+        try:
+            self._keep(self._path(sha), octets)
+        except OSError as error:
+            reason = errno.errorcode.get(error.errno or 0, "OSError")
+            raise UnavailableError(
+                f"a large body cannot be written ({reason})", where="data/bodies", cure="see hub doctor"
+            ) from error
         return sha, len(octets), None
+
+    @staticmethod
+    def _keep(path: Path, octets: bytes) -> None:
+        folder = path.parent
+        if not folder.exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            _flush(folder.parent)
+        if not path.exists():
+            # A name of its own: two threads may keep the same body at the same moment.
+            part = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.part")
+            try:
+                with part.open("wb") as file:
+                    file.write(octets)
+                    file.flush()
+                    os.fdatasync(file.fileno())
+                part.rename(path)
+            except OSError:
+                part.unlink(missing_ok=True)
+                raise
+        _flush(folder)  # also when somebody else renamed it a moment ago
 
     def check(self, row: Sequence[Any]) -> None:
         """See, inside the transaction that refers to it, that the file of a large body is there.
@@ -113,3 +128,12 @@ class Bodies:
         if self._folder is not None:
             for sha in shas:
                 self._path(sha).unlink(missing_ok=True)
+
+
+def _flush(folder: Path) -> None:
+    """Make what was renamed into a folder outlast a power cut."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

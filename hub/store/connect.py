@@ -10,16 +10,17 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool
 
 from hub.errors import ConfigError
+from hub.store.failures import told
 
 
 def open_engine(url: str, *, writer: bool) -> Engine:
@@ -66,9 +67,12 @@ def _sqlite(url: str, *, writer: bool) -> Engine:
 def _postgres(url: str, *, writer: bool) -> Engine:
     # A host that died must not keep its locks: its silence is noticed within half a minute.
     alive = {"keepalives": 1, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
+    # Readers see one state from their first statement to their last; the writer sees what others commit.
+    level = "READ COMMITTED" if writer else "REPEATABLE READ"
     engine = create_engine(
-        url, pool_size=8, max_overflow=8, pool_pre_ping=True, connect_args={"connect_timeout": 5, **alive}
-    )
+        url, isolation_level=level, pool_size=8, max_overflow=8, pool_pre_ping=True,
+        connect_args={"connect_timeout": 5, **alive},
+    )  # fmt: skip
     if writer:
 
         @event.listens_for(engine, "connect")
@@ -86,12 +90,21 @@ class Locks(Protocol):
     """Named locks among all processes of the store, let go by the system when their holder dies."""
 
     def take(self, name: str) -> Lock | None:
-        """The lock, or None when somebody else has it."""
+        """The lock, or None when somebody else has it.
+
+        :raises UnavailableError: when the database does not answer.
+        """
+
+    def check(self) -> None:
+        """Notice when locks were lost together with the connection that held them."""
 
     def close(self) -> None: ...
 
 
 class Lock(Protocol):
+    def held(self) -> bool:
+        """Whether it was not lost, as far as this process knows."""
+
     def release(self) -> None: ...
 
 
@@ -114,6 +127,9 @@ class FileLocks:
             return None
         return _FileLock(handle)
 
+    def check(self) -> None:
+        """The system keeps them."""
+
     def close(self) -> None:
         """Locks live and die with their own handles."""
 
@@ -122,45 +138,65 @@ class _FileLock:
     def __init__(self, handle: int) -> None:
         self._handle = handle
 
+    def held(self) -> bool:
+        return True
+
     def release(self) -> None:
         os.close(self._handle)
 
 
 class AdvisoryLocks:
-    """PostgreSQL session locks, all held by one connection of this process."""
+    """PostgreSQL session locks, all held by one connection of this process.
+
+    They are known to the whole database, so the schema is part of their number.
+    """
+
+    _NUMBER = "hashtextextended(current_schema() || ' ' || %s, 0)"
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._conn: Connection | None = None
         self._mutex = threading.Lock()
-        self._held: set[int] = set()
+        self._held: dict[str, object] = {}  # name -> the lock that has it
 
     def take(self, name: str) -> Lock | None:
-        key = zlib.crc32(name.encode()) | 0x0C0 << 32  # a range of our own among advisory keys
         with self._mutex:
-            if key in self._held:  # session locks nest; ours do not
+            if name in self._held:  # session locks nest; ours do not
                 return None
             try:
-                if self._conn is None:
-                    self._conn = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-                got = self._conn.exec_driver_sql("SELECT pg_try_advisory_lock(%s)", (key,)).scalar()
+                with told(self._engine, "lock"):
+                    if self._conn is None:
+                        self._conn = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+                    got = self._conn.exec_driver_sql(f"SELECT pg_try_advisory_lock({self._NUMBER})", (name,)).scalar()
             except Exception:
                 self._lost()
                 raise
             if not got:
                 return None
-            self._held.add(key)
-            return _AdvisoryLock(self, key)
+            lock = self._held[name] = _AdvisoryLock(self, name)
+            return lock
 
-    def release(self, key: int) -> None:
+    def release(self, name: str, lock: object) -> None:
         with self._mutex:
-            self._held.discard(key)
+            if self._held.get(name) is not lock:
+                return  # lost, and perhaps taken again since
+            del self._held[name]
             if self._conn is not None:
                 try:
-                    self._conn.exec_driver_sql("SELECT pg_advisory_unlock(%s)", (key,))
-                except Exception:
+                    self._conn.exec_driver_sql(f"SELECT pg_advisory_unlock({self._NUMBER})", (name,))
+                except DBAPIError:
                     self._lost()
-                    raise
+
+    def holds(self, name: str, lock: object) -> bool:
+        return self._held.get(name) is lock
+
+    def check(self) -> None:
+        with self._mutex:
+            if self._conn is not None:
+                try:
+                    self._conn.exec_driver_sql("SELECT 1")
+                except DBAPIError:
+                    self._lost()
 
     def _lost(self) -> None:
         # The server freed what the session held; work in hand stays right, it is idempotent.
@@ -172,18 +208,18 @@ class AdvisoryLocks:
 
     def close(self) -> None:
         with self._mutex:
-            if self._conn is not None:
-                self._conn.close()
-            self._conn = None
-            self._held.clear()
+            self._lost()  # a connection that went back to the pool would keep its locks
 
 
 class _AdvisoryLock:
-    def __init__(self, locks: AdvisoryLocks, key: int) -> None:
-        self._locks, self._key = locks, key
+    def __init__(self, locks: AdvisoryLocks, name: str) -> None:
+        self._locks, self._name = locks, name
+
+    def held(self) -> bool:
+        return self._locks.holds(self._name, self)
 
     def release(self) -> None:
-        self._locks.release(self._key)
+        self._locks.release(self._name, self)
 
 
 class WriteGate:

@@ -4,7 +4,8 @@ The query language, one word a condition, all must hold::
 
     status:held channel:hospital-hl7v2 type:ADT^A0* patient:8001234 control:3975 since:1h until:2026-11-20T10:00
 
-Bare words are message ids.  Business keys: patient, visit, accession, document, order.
+Bare words are message ids.  Business keys: patient, visit, accession, document, order.  Times without a
+zone are those of this host.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Select, and_, exists, func, select
@@ -21,6 +23,7 @@ from hub.errors import ConfigError
 from hub.store.tables import State, delivery, message, message_key
 
 KEYS = ("patient", "visit", "accession", "document", "order")
+_LAST = (1 << 55) - 1  # what an id has room for
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -47,16 +50,15 @@ def parse(words: Sequence[str]) -> MessageQuery:
     states: list[State] = []
     keys: list[tuple[str, str]] = []
     times = {"since": 0, "until": 0}
-    columns = {"channel": "channel", "type": "type", "control": "control_id", "sender": "sender", "trace": "trace"}
+    columns = {"channel": "channel", "type": "type", "control": "control_id", "sender": "sender"}
     for word in words:
         name, colon, value = word.partition(":")
         if not colon:
-            try:
-                ids.append(clock.read_id(word))
-            except ValueError as e:
-                raise ConfigError(str(e), where=word, cure="write name:value, such as status:held") from None
+            ids.append(_id(word, word))
         elif name in ("status", "state"):
             states.append(_state(value))
+        elif name == "trace":
+            equal.append((name, str(_id(value, word))))
         elif name in columns:
             equal.append((columns[name], value))
         elif name in KEYS:
@@ -64,11 +66,21 @@ def parse(words: Sequence[str]) -> MessageQuery:
         elif name in times:
             times[name] = _time(value, name)
         else:
-            known = ", ".join(("status", *columns, *KEYS, *times))
+            known = ", ".join(("status", *columns, "trace", *KEYS, *times))
             raise ConfigError(f"no condition is called {name!r}", where=word, cure=f"known: {known}")
     return MessageQuery(
         tuple(ids), tuple(equal), tuple(states), tuple(keys), times["since"], times["until"], " ".join(words)
     )
+
+
+def _id(value: str, word: str) -> int:
+    try:
+        number = clock.read_id(value)
+        if number >> 63:
+            raise ValueError(f"{value!r} is no message id: it is too large")
+        return number
+    except ValueError as e:
+        raise ConfigError(str(e), where=word, cure="write name:value, such as status:held") from None
 
 
 def _state(value: str) -> State:
@@ -82,10 +94,12 @@ def _state(value: str) -> State:
 def _time(value: str, name: str) -> int:
     match = re.fullmatch(r"(\d{1,6})([smhd])", value)
     if match:
-        return clock.now() - int(match[1]) * _UNITS[match[2]] * 1_000_000
+        return max(1, clock.now() - int(match[1]) * _UNITS[match[2]] * 1_000_000)
     try:
-        return clock.from_iso(value)
-    except ValueError:
+        # Without a zone it is the time of this host, as people see it in lists.
+        at = int(datetime.fromisoformat(value).astimezone().timestamp() * 1_000_000)
+        return min(max(1, at), _LAST)
+    except (ValueError, OverflowError, OSError):
         raise ConfigError(f"{value!r} is no time", where=name, cure="write 30m, 2h, 7d or 2026-11-20T10:00") from None
 
 
@@ -98,7 +112,7 @@ def where(query: MessageQuery) -> Any:
     for column, value in query.equal:
         target = row[column]
         if column == "trace":
-            parts.append(target == clock.read_id(value))
+            parts.append(target == int(value))
         elif "*" in value:
             pattern = value.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_").replace("*", "%")
             parts.append(target.like(pattern, escape="\\"))

@@ -12,7 +12,6 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, func, select
-from sqlalchemy.exc import DBAPIError
 
 from hub import clock
 from hub.errors import ConfigError, UnavailableError
@@ -20,7 +19,8 @@ from hub.settings import Settings
 from hub.store import nodes, schema
 from hub.store.bodies import Bodies
 from hub.store.connect import AdvisoryLocks, FileLocks, Locks, WriteGate, open_engine
-from hub.store.tables import message
+from hub.store.failures import told
+from hub.store.tables import delivery, message, resource
 from hub.store.writer import Tx, Writer
 
 T = TypeVar("T")
@@ -39,12 +39,13 @@ class Store:
         self.url = settings.database
         self.sqlite = settings.sqlite
         if self.sqlite:
-            settings.data.mkdir(parents=True, exist_ok=True)
+            settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._read = open_engine(self.url, writer=False)
         self._write = open_engine(self.url, writer=True)
         self._gate = WriteGate(settings.data / "locks" / "write" if self.sqlite else None)
         self._writers: dict[str, Writer] = {}
         self._mutex = threading.Lock()
+        self._closing = threading.Event()
         self.bodies = Bodies(self, settings.data / "bodies" if self.sqlite else None)
         self.locks: Locks = FileLocks(settings.data / "locks") if self.sqlite else AdvisoryLocks(self._read)
 
@@ -52,6 +53,7 @@ class Store:
     def looking(self) -> Iterator[Tx]:
         """The same as :meth:`reading`, with the batch helpers of :class:`Tx`."""
         with self.reading() as conn:
+            conn.begin()  # statements straight on the driver belong to it as well
             yield Tx(conn)
 
     def writer(self, name: str) -> Writer:
@@ -73,13 +75,7 @@ class Store:
 
         :raises UnavailableError: when the database cannot be reached.
         """
-        try:
-            conn = self._read.connect()
-        except DBAPIError as e:
-            raise UnavailableError(
-                f"the database does not answer ({type(e.orig).__name__})", cure="see database_url and hub doctor"
-            ) from e
-        with conn:
+        with told(self._read, "read"), self._read.connect() as conn:
             yield conn
 
     @cached_property
@@ -87,10 +83,16 @@ class Store:
         """Makes ids; the first use gives this process its number among all that write."""
         number = self.write(lambda tx: nodes.join(tx, socket.gethostname(), os.getpid(), self.role))
         ids = clock.Ids(number)
-        with self.reading() as conn:
-            newest = conn.execute(select(func.max(message.c.id))).scalar() or 0
-        ids.start_after(int(newest))  # should the clock have been set back
+        with self.reading() as conn:  # should the clock have been set back
+            for column in (message.c.id, delivery.c.id, resource.c.rid):
+                ids.start_after(int(conn.execute(select(func.max(column))).scalar() or 0))
+        threading.Thread(target=self._be_seen, args=(number,), name="store-seen", daemon=True).start()
         return ids
+
+    def _be_seen(self, number: int) -> None:
+        while not self._closing.wait(nodes.SEEN_EVERY):
+            with contextlib.suppress(UnavailableError):
+                self.write(lambda tx: nodes.seen(tx, number))
 
     def take_id(self) -> int:
         return self.ids.take()
@@ -112,10 +114,11 @@ class Store:
 
     def close(self) -> None:
         """Write what has queued and let go of everything."""
+        self._closing.set()
         if "ids" in self.__dict__:
             number = self.ids.node
             # Without the store the row stays, and is taken over by the next process of this host.
-            with contextlib.suppress(UnavailableError, DBAPIError):
+            with contextlib.suppress(UnavailableError):
                 self.write(lambda tx: nodes.leave(tx, number))
         for writer in self._writers.values():
             writer.close()

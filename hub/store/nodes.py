@@ -11,7 +11,8 @@ from hub.errors import UnavailableError
 from hub.store.tables import node
 from hub.store.writer import Tx
 
-STALE = 24 * 3600 * 1_000_000  # a process of another host that has not been seen for a day is gone
+SEEN_EVERY = 60.0  # seconds
+STALE = 3600 * 1_000_000  # a process of another host that has not been seen for an hour is gone
 
 
 def join(tx: Tx, host: str, pid: int, role: str) -> int:

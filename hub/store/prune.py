@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
 
 from hub import clock
 from hub.store.handle import Store
@@ -41,6 +41,19 @@ def prune(store: Store, channel: str, *, done_days: int, held_days: int, now: in
     return Pruned(messages, sweep_bodies(store) if messages else 0)
 
 
+def due(store: Store, channel: str, *, done_days: int, held_days: int, now: int | None = None) -> int:
+    """How many messages :func:`prune` would delete."""
+    at = now if now is not None else clock.now()
+    total = 0
+    with store.reading() as conn:
+        for days, states in ((done_days, _FINISHED), (held_days, (State.HELD,))):
+            if days:
+                old = (message.c.channel == channel) & (message.c.id < (at - days * DAY) << 8)
+                of = message.c.state.in_([int(s) for s in states])
+                total += int(conn.execute(select(func.count()).select_from(message).where(old, of)).scalar() or 0)
+    return total
+
+
 def _bite(tx: Tx, channel: str, before: int, states: tuple[State, ...]) -> int:
     ids = [
         row[0]
@@ -70,6 +83,7 @@ def sweep_bodies(store: Store) -> int:
 
 
 def _body_bite(tx: Tx, store: Store, after: bytes) -> tuple[bytes | None, int]:
+    tx.sweeping()
     page = [
         bytes(row[0])
         for row in tx.conn.execute(select(body.c.sha).where(body.c.sha > after).order_by(body.c.sha).limit(BITE))
@@ -100,6 +114,7 @@ def drop_bodies(store: Store, channel: str, *, days: int, now: int | None = None
 
 
 def _drop_bite(tx: Tx, store: Store, channel: str, after: int, before: int) -> tuple[int | None, int]:
+    tx.sweeping()
     rows = tx.conn.execute(
         select(message.c.id, message.c.body)
         .where(

@@ -3,7 +3,7 @@
 Callers hand over (handler, item).  Items of one handler that wait together reach it as one list, so that
 the handler can write them with a few batched statements; all that waited together shares one commit and
 one flush to disk.  When a batch fails, its items are tried again one by one, so that a bad item fails
-alone; handlers must therefore be repeatable.
+alone; handlers must therefore be repeatable.  When the database is away, all that waited fail together.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, Table
-from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
 from hub.errors import UnavailableError
 from hub.logs import event
 from hub.store.connect import WriteGate
+from hub.store.failures import StoreAwayError, readable, told, transient, wrapped
 from hub.store.tables import body
 
 T = TypeVar("T")
@@ -39,6 +39,7 @@ BATCHED: set[Handler] = set()
 
 _BATCH = 512
 _RETRIES = 5
+_BODIES = 0x0C0BD1E5  # advisory lock: who writes bodies shares it, who sweeps them has it alone
 
 
 @lru_cache(maxsize=256)
@@ -96,6 +97,8 @@ class Tx:
         if table is body and self._check_body is not None:
             for row in rows:
                 self._check_body(row)
+        if table is body and self.backend == "postgresql":
+            self.raw.execute("SELECT pg_advisory_xact_lock_shared(%s)", (_BODIES,))
         statement = _insert_sql(table, self.backend, ignore)
         if self.backend == "sqlite":
             self.raw.executemany(statement, rows)
@@ -116,6 +119,11 @@ class Tx:
         """All rows of a query (written with ``?``)."""
         found: list[tuple[Any, ...]] = self.raw.execute(self.sql(statement), values).fetchall()
         return found
+
+    def sweeping(self) -> None:
+        """Until the end of the transaction nobody else writes bodies: what is unused now stays unused."""
+        if self.backend == "postgresql":  # SQLite has one writer
+            self.raw.execute("SELECT pg_advisory_xact_lock(%s)", (_BODIES,))
 
     def rows_in(self, statement: str, values: Sequence[Any], extra: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Rows of a query that ends in ``IN (*)`` for any number of values (after ``extra`` ones)."""
@@ -139,15 +147,17 @@ class Writer:
         self._conn: Connection | None = None
         self._thread = threading.Thread(target=self._loop, name=name, daemon=True)
         self._closed = False
+        self._mutex = threading.Lock()  # nothing is queued behind the end
         self.commits = self.items = 0
         self._thread.start()
 
     def submit(self, handler: Handler, item: Any, done: Done) -> None:
         """Queue an item; ``done(result, error)`` is called on the writer's thread after the commit."""
-        if self._closed:
-            done(None, UnavailableError("the store is closing", cure="send again"))
-            return
-        self._queue.put((handler, item, done))
+        with self._mutex:
+            if not self._closed:
+                self._queue.put((handler, item, done))
+                return
+        done(None, UnavailableError("the store is closing", cure="send again"))
 
     def call(self, handler: Handler, item: Any) -> Any:
         """Queue an item and wait for its result.
@@ -170,10 +180,12 @@ class Writer:
 
     def close(self) -> None:
         """Write what has queued, then end."""
-        if not self._closed:
+        with self._mutex:
+            if self._closed:
+                return
             self._closed = True
             self._queue.put(None)
-            self._thread.join(30)
+        self._thread.join(30)
 
     def _loop(self) -> None:
         ending = False
@@ -198,37 +210,43 @@ class Writer:
     def _write(self, batch: list[tuple[Handler, Any, Done]]) -> None:
         try:
             results = self._commit(batch)
+        except StoreAwayError as error:
+            for one in batch:
+                _tell(one[2], None, error)
+            return
         except Exception as error:
             if len(batch) > 1:
                 for one in batch:
                     self._write([one])
             else:
-                batch[0][2](None, _readable(error))
+                _tell(batch[0][2], None, error)
             return
         self.commits += 1
         self.items += len(batch)
         for (_, _, done), result in zip(batch, results, strict=True):
-            done(result, None)
+            _tell(done, result, None)
 
     def _commit(self, batch: list[tuple[Handler, Any, Done]]) -> list[Any]:
         for attempt in range(_RETRIES):
             try:
                 with self._gate.held():
                     return self._run(batch)
-            except (IntegrityError, OperationalError) as error:
-                # Another process wrote the same rows first (23505, 40001, 40P01), or the server went
-                # away and may be back: the second look sees what it wrote.
-                if attempt == _RETRIES - 1 or not _transient(error):
-                    raise
+            except Exception as error:
+                if attempt == _RETRIES - 1 or not transient(error):
+                    meant = readable(error, "write")
+                    if meant is error:
+                        raise
+                    raise meant from error
                 time.sleep(0.01 * 4**attempt)
         raise AssertionError("unreachable")
 
     def _run(self, batch: list[tuple[Handler, Any, Done]]) -> list[Any]:
         if self._conn is None or self._conn.closed or self._conn.invalidated:
-            self._conn = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-        tx = Tx(self._conn, self._check_body)
+            with told(self._engine, "write"):  # without a server it is not tried again at once
+                self._conn = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
         results: list[Any] = []
         try:
+            tx = Tx(self._conn, self._check_body)
             # Begun and committed by hand, so that on PostgreSQL both travel in the pipeline as well.
             with tx.pipelined() if all(h in BATCHED for h, _, _ in batch) else contextlib.nullcontext():
                 tx.raw.execute("BEGIN IMMEDIATE" if tx.backend == "sqlite" else "BEGIN")
@@ -240,7 +258,7 @@ class Writer:
         except BaseException as error:
             self._roll_back()
             if isinstance(error, Exception):
-                raise _wrapped(self._engine, error) from error
+                raise wrapped(self._engine, error) from error
             raise
 
     def _roll_back(self) -> None:
@@ -260,23 +278,8 @@ class Writer:
         self._conn = None
 
 
-def _wrapped(engine: Engine, error: Exception) -> Exception:
-    """Errors of the bare driver as SQLAlchemy's, so that one place judges them."""
-    dbapi = engine.dialect.dbapi
-    if dbapi is not None and isinstance(error, dbapi.Error):
-        return DBAPIError.instance("", (), error, dbapi.Error, dialect=engine.dialect)
-    return error
-
-
-def _transient(error: DBAPIError) -> bool:
-    state = getattr(error.orig, "sqlstate", None)
-    if state is not None:
-        return state in ("23505", "40001", "40P01") or state.startswith(("08", "57"))
-    return error.connection_invalidated or any(word in str(error.orig) for word in ("locked", "closed", "busy"))
-
-
-def _readable(error: Exception) -> BaseException:
-    if isinstance(error, OperationalError):
-        reason = type(error.orig).__name__
-        return UnavailableError(f"the store cannot write now ({reason})", cure="send again; see hub doctor")
-    return error
+def _tell(done: Done, result: Any, error: BaseException | None) -> None:
+    try:
+        done(result, error)
+    except Exception as failure:  # of whoever waits: the writer goes on for all others
+        event(log, logging.ERROR, "a caller of the writer failed", error=type(failure).__name__)
