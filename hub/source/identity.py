@@ -1,0 +1,55 @@
+"""Identifiers of persons as French sources write them, told alike for every format.
+
+INS and its authorities: ANS, référentiel INS v2 §3 (OIDs 1.2.250.1.213.1.4.8 to .11) and IHE PAM France
+2.11.  A reader orders messages by these and a mapping names resources by them, so both must read the
+same system out of the same authority.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from urllib.parse import quote
+
+# OID -> code of the fr-core type; .9 is the provisional matricule (NIA), .10 and .11 are for tests.
+INS_TYPES = {
+    "1.2.250.1.213.1.4.8": "INS-NIR",
+    "1.2.250.1.213.1.4.9": "INS-NIA",
+    "1.2.250.1.213.1.4.10": "INS-NIR-TEST",
+    "1.2.250.1.213.1.4.11": "INS-NIR-DEMO",
+}
+INS_SYSTEMS = {f"urn:oid:{oid}": code for oid, code in INS_TYPES.items()}
+QUALIFIED = "VALI"  # PID-32, French table 0445: the only status under which an INS may be used
+
+_OID = re.compile(r"[0-2](\.(0|[1-9][0-9]*))+")
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
+
+@lru_cache(maxsize=4096)
+def root_system(root: str) -> str:
+    """The system of an OID or a UUID (ISO 21090 II.root): ``urn:oid:...`` or ``urn:uuid:...``."""
+    if _OID.fullmatch(root):
+        return f"urn:oid:{root}"
+    if _UUID.fullmatch(root):
+        return f"urn:uuid:{root.lower()}"
+    return root if ":" in root else f"urn:oncohub:authority:{quote(root, safe='')}"
+
+
+@lru_cache(maxsize=4096)
+def authority_system(namespace: str, universal: str = "", kind: str = "", site: str = "") -> str:
+    """The system of an assigning authority (HL7 v2.5 §2.A.33, HD).
+
+    :param site: who speaks (MSH-4); names the authority when the message does not.
+    """
+    if _OID.fullmatch(universal) and kind in ("", "ISO"):
+        return f"urn:oid:{universal}"
+    if not universal and _OID.fullmatch(namespace):  # an OID written in the place of the name
+        return f"urn:oid:{namespace}"
+    if kind in ("UUID", "GUID") and _UUID.fullmatch(universal):
+        return f"urn:uuid:{universal.lower()}"
+    if kind == "URI" and ":" in universal:
+        return universal
+    if namespace or universal:
+        # No OID: the local name and the local code together are what the establishment knows it by.
+        return "urn:oncohub:authority:" + ":".join(quote(p, safe="") for p in (namespace, universal) if p)
+    return f"urn:oncohub:site:{quote(site, safe='')}"

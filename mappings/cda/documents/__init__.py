@@ -1,0 +1,1 @@
+"""One module a document family, each with its ``MAPPING``."""

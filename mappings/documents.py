@@ -1,0 +1,92 @@
+"""DocumentReference, Binary and their codes, for documents of every format.
+
+IHE MHD and ANS PDSm 3.1.1 (document-reference); ASS_X04 (class of a type), ASS_A11 (format of a model),
+JDV_J08 (visibility).  A document lives under its own identifier; what a later document says of an earlier
+one (replaced, deleted) outlives a resend of that earlier one, hence its higher rank.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from typing import Final
+
+from hub.fhir.draft import Draft, Rank, resource_id
+
+from .codes import table
+from .shape import NOS, Element, clean, keep
+
+AFTERWARDS: Final = Rank.DOCUMENT + 1
+_CLASS = f"{NOS}TRE_A03-ClasseDocument/FHIR/TRE-A03-ClasseDocument"
+_FORMATS = {
+    "TRE_A06": f"{NOS}TRE_A06-FormatCodeComplementaire/FHIR/TRE-A06-FormatCodeComplementaire",
+    "TRE_A11": f"{NOS}TRE_A11-IheFormatCode/FHIR/TRE-A11-IheFormatCode",
+}
+CLASS, FORMAT = table("document-class"), table("document-format")
+
+
+def category(code: str | None) -> list[Element]:
+    """The class (XDS classCode) of a document type."""
+    made = CLASS.coding(_CLASS, code)
+    return [{"coding": [made]}] if made else []
+
+
+def format_coding(models: list[str], content_type: str | None) -> Element | None:
+    """The format of a document by the templateIds of its model; an XDS-SD by the media type of its body."""
+    for model in models:
+        row = FORMAT.rows.get(model)
+        if row is None:
+            continue
+        target = row.target
+        if target == "urn:ihe:iti:xds-sd:pdf:2008" and content_type != "application/pdf":
+            if content_type != "text/plain":
+                continue
+            target = "urn:ihe:iti:xds-sd:text:2008"
+        return {"system": _FORMATS[row.display], "code": keep(target, model)}
+    return None
+
+
+def add_binary(draft: Draft, identity: tuple[str, str], octets: bytes, content_type: str) -> str:
+    """The document as a Binary; returns its relative URL."""
+    binary = {"resourceType": "Binary", "contentType": content_type}
+    return draft.add(binary, identity, octets=octets)["reference"]
+
+
+def attachment(url: str, octets: bytes, content_type: str, **more: str | None) -> Element:
+    """Attachment: size and SHA-1 (R4 Attachment.hash; XDS hash) of the octets as received."""
+    digest = hashlib.sha1(octets, usedforsecurity=False).digest()
+    return clean({
+        "contentType": content_type, "language": more.get("language"), "url": url, "size": len(octets),
+        "hash": base64.b64encode(digest).decode(), "title": more.get("title"), "creation": more.get("creation"),
+    })  # fmt: skip
+
+
+def replaced(identity: tuple[str, str]) -> Element:
+    """relatesTo: this document replaces that one."""
+    system, value = identity
+    target = {
+        "reference": f"DocumentReference/{resource_id('DocumentReference', system, value)}",
+        "identifier": {"system": system, "value": value},
+    }
+    return {"code": "replaces", "target": target}
+
+
+def supersede(draft: Draft, identity: tuple[str, str], later: Element) -> None:
+    """Say of the document that ``later`` replaces, if it is there, that it is superseded.
+
+    Its content stays where it was; author and date of the earlier version remain in its history.
+    """
+    system, value = identity
+    earlier = clean({
+        "resourceType": "DocumentReference",
+        "masterIdentifier": {"system": system, "value": value},
+        "identifier": later.get("identifier"),
+        "status": "superseded",
+        "type": later.get("type"),
+        "category": later.get("category"),
+        "subject": later.get("subject"),
+        "custodian": later.get("custodian"),
+        "securityLabel": later.get("securityLabel"),
+        "content": [{"attachment": {"url": f"Binary/{resource_id('Binary', system, value)}"}}],
+    })  # fmt: skip
+    draft.add(earlier, identity, rank=AFTERWARDS, only_if_exists=True)

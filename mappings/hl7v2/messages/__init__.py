@@ -1,0 +1,1 @@
+"""One module a message family, each with its ``MAPPING``."""

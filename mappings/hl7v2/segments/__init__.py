@@ -1,0 +1,1 @@
+"""One function a segment: ``pid_patient``, ``pv1_encounter``."""
