@@ -120,7 +120,7 @@ def make_hub(tmp_path: Path, database_url: str) -> Iterator[Callable[..., Hub]]:
         if database_url:
             lines["database_url"] = f'"{database_url}"'
         (home / "hub.yaml").write_text("".join(f"{k}: {v}\n" for k, v in lines.items()), encoding="utf-8")
-        env = {k: v for k, v in os.environ.items() if not k.startswith(("HUB_", "COV_"))}
+        env = {k: v for k, v in os.environ.items() if not k.startswith(("HUB_", "COV"))}
         made.append(Hub(home, port, env))
         return made[-1]
 
@@ -137,7 +137,7 @@ def redis_url(tmp_path: Path) -> Iterator[str]:
         pytest.skip("redis-server is not on the path")
     port = free_port()
     process = subprocess.Popen(
-        [binary, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", str(tmp_path)],
+        [binary, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(tmp_path)],
         stdout=subprocess.DEVNULL,
     )
     import redis
