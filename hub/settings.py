@@ -7,6 +7,7 @@ and are shown as ``***`` wherever settings are printed.
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -15,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from hub.errors import ConfigError
 
 PREFIX = "HUB_"
+_SECRET_OPTIONS = ("password", "sslpassword", "ssl_password")  # of a URL's query
 DEMO_SECRET = "demo-secret-change-me"  # noqa: S105 - the well-known value that production refuses
 
 
@@ -66,7 +68,8 @@ class Settings(BaseModel):
         from sqlalchemy.engine import make_url
 
         out = {k: str(v) if isinstance(v, Path | SecretStr) else v for k, v in self.model_dump().items()}
-        out["database_url"] = make_url(self.database).render_as_string(hide_password=True)
+        url = make_url(self.database).difference_update_query(_SECRET_OPTIONS)
+        out["database_url"] = url.render_as_string(hide_password=True)
         out["redis_url"] = _hide_password(self.redis_url)
         return out
 
@@ -106,11 +109,13 @@ class Settings(BaseModel):
 
             try:
                 read = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
-            except yaml.YAMLError as e:
-                raise ConfigError(f"{file} is no YAML: {' '.join(str(e).split())}", where=str(file)) from None
+            except (yaml.YAMLError, UnicodeDecodeError) as e:
+                mark = getattr(e, "problem_mark", None)  # never the line itself: it may hold a secret
+                line = f", line {mark.line + 1}" if mark else ""
+                raise ConfigError("this is no YAML", where=f"{file}{line}", cure="write `name: value` lines") from None
             if not isinstance(read, dict):
                 raise ConfigError("settings are `name: value` lines", where=str(file))
-            values = {k: expand(v) if isinstance(v, str) else v for k, v in read.items()}
+            values = {str(k): expand(v) if isinstance(v, str) else v for k, v in read.items()}
         for name in cls.model_fields:
             env = os.environ.get(PREFIX + name.upper())
             if env is not None and env != "":
@@ -134,7 +139,6 @@ def expand(text: str) -> str:
 
     :raises ConfigError: when the variable or the file is not there.
     """
-    import re
 
     def one(match: re.Match[str]) -> str:
         inside = match.group(1)
@@ -154,6 +158,7 @@ def expand(text: str) -> str:
 
 
 def _hide_password(url: str) -> str:
+    url = re.sub(rf"([?&](?:{'|'.join(_SECRET_OPTIONS)})=)[^&#]*", r"\1***", url)
     head, at, tail = url.rpartition("@")
     if not at:
         return url

@@ -23,7 +23,7 @@ from hub.engine.counters import Counters
 from hub.engine.model import DestinationSpec, Retry
 from hub.engine.texts import error_json
 from hub.engine.work import patiently
-from hub.errors import HubError, UnavailableError
+from hub.errors import HubError, RefusedError, UnavailableError
 from hub.logs import event
 from hub.store import Store, deliveries, tables
 from hub.store.connect import Lock
@@ -111,14 +111,10 @@ class Sender:
                     continue
                 attempt = self._one(item)
                 noted.append(attempt)
-                if attempt.state is Sending.DUE:
-                    blocked.add(item.order_key)
-                    if self._open_until > now:
-                        wait = (self._open_until - now) / 1e6
-                        break
-                    wait = min(wait, (attempt.due - now) / 1e6)
-                else:
-                    wait = 0.0
+                if attempt.state is Sending.DUE or self._open_until > now:
+                    wait = (self._open_until - now) / 1e6  # the circuit opened, even if this one is held for good
+                    break
+                wait = 0.0
                 if len(noted) >= FLUSH:
                     self._note(noted)
                     noted = []
@@ -134,22 +130,19 @@ class Sender:
     def _one(self, item: Due) -> Attempt:
         tries = item.attempts + 1
         try:
-            answer = self._send(item, tries)
+            answer = self._send(item, tries).body[:ANSWER_KEPT]
         except HubError as error:
             return self._failed(item, tries, error)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             self.close()  # whatever the connection is in, a new one starts clean
             reason = UnavailableError(f"the connector failed ({type(error).__name__})", cure="see the log of the hub")
             event(log, logging.ERROR, "connector failed", channel=self.channel, destination=self.name,
                   delivery=clock.show_id(item.id), error=type(error).__name__)  # fmt: skip
             return self._failed(item, tries, reason)
         now = clock.now()
-        if self._failures:
-            self._steer(open_until=0, failures=0, last_error=None, last_sent=now)
-            event(log, logging.INFO, "destination is back", channel=self.channel, destination=self.name)
-            self._failures = 0
+        self._back(last_sent=now)
         self._counters.add("sent", f"{self.channel}/{self.name}")
-        return Attempt(item.id, item.message, Sending.SENT, tries, item.due, now, None, answer.body[:ANSWER_KEPT])
+        return Attempt(item.id, item.message, Sending.SENT, tries, item.due, now, None, answer)
 
     def _send(self, item: Due, tries: int) -> Answer:
         body = self._store.bodies.read(item.body)
@@ -172,6 +165,8 @@ class Sender:
             event(log, logging.WARNING, "delivery held", delivery=clock.show_id(item.id), channel=self.channel,
                   destination=self.name, category=error.category)  # fmt: skip
             self._counters.add("delivery_held", f"{self.channel}/{self.name}")
+            if isinstance(error, RefusedError):
+                self._back()  # the peer is there: it said no
             if error.retry == "never":
                 return Attempt(item.id, item.message, Sending.HELD, tries, item.due, now, text)
         self._failures += 1
@@ -182,15 +177,22 @@ class Sender:
                   category=error.category)  # fmt: skip
         self._steer(open_until=self._open_until, failures=self._failures, last_error=text)
         state = Sending.HELD if final else Sending.DUE
-        return Attempt(item.id, item.message, state, tries, self._open_until, now, text)
+        return Attempt(item.id, item.message, state, tries, item.due, now, text)  # the circuit keeps the pause
+
+    def _back(self, **values: Any) -> None:
+        if self._failures:
+            self._failures = self._open_until = 0
+            self._steer(open_until=0, failures=0, last_error=None, **values)
+            event(log, logging.INFO, "destination is back", channel=self.channel, destination=self.name)
 
     def _steer(self, **values: Any) -> None:
-        self._store.write(lambda tx: deliveries.steer(tx, self.channel, self.name, **values))
+        with contextlib.suppress(UnavailableError):  # what was just sent must be noted all the same
+            self._store.write(lambda tx: deliveries.steer(tx, self.channel, self.name, **values))
 
     def close(self) -> None:
         if self._made is not None:
             made, self._made = self._made, None
-            with contextlib.suppress(OSError, HubError):  # it was on its way out
+            with contextlib.suppress(Exception):  # it was on its way out
                 made.close()
 
 
@@ -223,25 +225,31 @@ class DestinationThread:
 
     def _loop(self) -> None:
         stopping = self._stopping.is_set
-        lock: Lock | None = None
-        while lock is None and not stopping():
-            lock = patiently(lambda: self._store.locks.take(self._lock_name), stopping, self._lock_name)
-            if lock is None:
-                self._stopping.wait(0.5)
-        if lock is None:
+        while not stopping():
+            try:
+                lock = patiently(lambda: self._store.locks.take(self._lock_name), stopping, self._lock_name)
+                if lock is None:
+                    self._stopping.wait(0.5)
+                    continue
+                try:
+                    self._send(lock)
+                finally:
+                    lock.release()
+            except Exception as error:  # a defect of ours: the queue waits in the store, another try may go well
+                event(log, logging.ERROR, "sending failed", lane=self._lock_name, error=type(error).__name__)
+                self._stopping.wait(1.0)
+
+    def _send(self, lock: Lock) -> None:
+        stopping = self._stopping.is_set
+        sender = patiently(self._make, stopping, self._lock_name)
+        if sender is None:
             return
-        sender: Sender | None = None
         try:
-            sender = patiently(self._make, stopping, self._lock_name)
-            if sender is None:
-                return
             step = partial(sender.step, stopping)
-            while not stopping():
+            while not stopping() and lock.held():
                 self._wake.clear()
                 wait = patiently(step, stopping, self._lock_name)
                 if wait is None or wait > 0:
                     self._wake.wait(1.0 if wait is None else min(wait, 1.0))
         finally:
-            if sender is not None:
-                sender.close()
-            lock.release()
+            sender.close()

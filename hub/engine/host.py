@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 from hub import clock, registry
@@ -14,7 +16,7 @@ from hub.engine.counters import Counters
 from hub.engine.intake import Intake, Runner
 from hub.engine.model import ChannelSpec, DestinationSpec
 from hub.engine.texts import clean
-from hub.errors import HubError, NotFoundError
+from hub.errors import HubError, NotFoundError, UnavailableError
 from hub.logs import event
 from hub.settings import Settings
 from hub.store import Store, channels
@@ -22,6 +24,7 @@ from hub.store import Store, channels
 log = logging.getLogger("hub.host")
 
 START_WITHIN = 10.0
+START_AGAIN = 10.0  # seconds until a source whose port or folder was not there is started again
 
 
 class ChannelRunner(Runner, Protocol):
@@ -71,8 +74,10 @@ class Host:
     ) -> None:
         self.settings, self.store, self.runner, self.counters = settings, store, runner, counters
         self.hosted = hosted
+        store.take_id()  # gets this process its number now, before the writer itself could need one
         self.mounts: dict[str, Callable[..., Any]] = {}
         self.channels: dict[str, Running] = {}
+        self._again: dict[str, tuple[ChannelSpec, float]] = {}
         self._mutex = threading.RLock()
 
     def apply(self, changes: Changes) -> None:
@@ -80,23 +85,33 @@ class Host:
         with self._mutex:
             for name in changes.removed:
                 self._remove(name)
+            starting = [*changes.changed, *self._due_again({spec.name for spec in changes.changed})]
             threads = [
                 threading.Thread(target=self._start, args=(spec,), name=f"start-{spec.name}", daemon=True)
-                for spec in changes.changed
+                for spec in starting
             ]
             for thread in threads:
                 thread.start()
-            for thread, spec in zip(threads, changes.changed, strict=True):
-                thread.join(START_WITHIN)
+            until = time.monotonic() + START_WITHIN  # for all of them together
+            for thread, spec in zip(threads, starting, strict=True):
+                thread.join(max(0.0, until - time.monotonic()))
                 if thread.is_alive():
                     self._note(spec, "failed", f"did not start within {START_WITHIN:.0f} s")
         for what, finding in changes.broken.items():
             event(log, logging.ERROR, "channel file is broken; its last revision goes on", channel=what, where=finding)
 
+    def _due_again(self, changed: set[str]) -> list[ChannelSpec]:
+        now = time.monotonic()
+        due = [name for name, (_, at) in list(self._again.items()) if at <= now or name in changed]
+        specs = [self._again.pop(name)[0] for name in due]
+        return [s for s in specs if s.name not in changed and s.name in self.channels]
+
     def _start(self, spec: ChannelSpec) -> None:
         try:
             self._use(spec)
         except HubError as error:
+            if error.retry == "later":
+                self._again[spec.name] = (spec, time.monotonic() + START_AGAIN)
             self._note(spec, "failed", str(error))
         except Exception as error:
             self._note(spec, "failed", f"{type(error).__name__} in the connector {spec.source.kind}")
@@ -123,6 +138,9 @@ class Host:
                 running.source = None
             source: Source = connector.source(spec.source.options, running.intake)
             source.start()
+            if self.channels.get(spec.name) is not running or running.spec is not spec:
+                source.stop()  # it took so long that the channel went, or changed, meanwhile
+                return
             running.source = source
         if connector.hosted == self.hosted:
             self._note(spec, "running", "", running.source.address if running.source else "")
@@ -133,26 +151,35 @@ class Host:
             running.state, running.detail = state, detail
         level = logging.ERROR if state == "failed" else logging.INFO
         event(log, level, f"channel {state}", channel=spec.name, revision=spec.revision, address=address, error=detail)
-        row = (spec.name, spec.revision, state, clean(detail), address, spec.text, clock.now())
-        self.store.write(lambda tx: channels.note(tx, *row))
+        row = (spec.name, spec.revision, state, clean(detail), clean(address, 255), spec.text, clock.now())
+        try:
+            self.store.write(lambda tx: channels.note(tx, *row))
+        except UnavailableError as error:  # the channel runs all the same
+            event(log, logging.WARNING, "the state of a channel was not noted", channel=spec.name, error=error.what)
+
+    def _guarded(self, action: Callable[[], None], channel: str) -> None:
+        try:
+            action()
+        except Exception as error:  # of one connector: it must hold up no other channel
+            event(log, logging.ERROR, "a channel did not stop in order", channel=channel, error=type(error).__name__)
 
     def _remove(self, name: str) -> None:
         running = self.channels.pop(name, None)
         if running is None:
             return
         if running.source is not None:
-            running.source.stop()
+            self._guarded(running.source.stop, name)
         self.runner.remove(name)
         self._note(running.spec, "stopped", "")
 
     def feed(self, channel: str, item: Outgoing) -> None:
         """Hand a delivery of one channel to another of this hub.
 
-        :raises NotFoundError: when no such channel runs here.
+        :raises UnavailableError: when no such channel runs now; it may be starting.
         """
         running = self.channels.get(channel)
         if running is None:
-            raise NotFoundError(f"no channel called {channel!r} runs here", where="channel.to")
+            raise UnavailableError(f"no channel called {channel!r} runs now", where="channel.to", cure="start it")
         running.intake.feed(item.body, clock.read_id(item.trace), item.message_id)
 
     def stop(self, within: float = 5.0) -> None:
@@ -160,7 +187,7 @@ class Host:
         with self._mutex:
             for running in self.channels.values():
                 if running.source is not None:
-                    running.source.stop(within)
+                    self._guarded(partial(running.source.stop, within), running.spec.name)
                     running.source = None
             self.runner.stop(within)
             for running in list(self.channels.values()):

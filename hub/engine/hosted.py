@@ -83,17 +83,22 @@ class Hosted:
                 self._host.apply(self._scan())
             except Exception as error:  # the look at the files must go on
                 event(log, logging.ERROR, "reload failed", error=type(error).__name__)
-            taken = self._counters.take()
-            if taken:
-                try:
-                    self._store.writer("work").call(counting.store, taken)
-                except UnavailableError:
-                    self._counters.put_back(taken)
+            self._count()
+
+    def _count(self) -> None:
+        taken = self._counters.take()
+        if taken:
+            try:
+                self._store.writer("work").call(counting.store, taken)
+            except Exception as error:  # they are stored with those of the next second
+                self._counters.put_back(taken)
+                event(log, logging.WARNING, "counts were not stored", error=type(error).__name__)
 
     def stop(self) -> None:
         self._stopping.set()
         with contextlib.suppress(UnavailableError):
             self._host.stop()
+        self._count()
 
 
 def open_hosted(settings: Settings, store: Store, scan: Callable[[], Changes]) -> Hosted:

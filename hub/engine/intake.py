@@ -19,15 +19,16 @@ from hub.engine.model import ChannelSpec
 from hub.engine.pipeline import admit, lane_of, order_key
 from hub.engine.texts import clean, error_json
 from hub.engine.work import Item, Outcome, content_type_of
-from hub.errors import HubError, UnavailableError
+from hub.errors import HubError, RefusedError, UnavailableError
 from hub.logs import event
 from hub.source.reader import Envelope
 from hub.store import Store
-from hub.store.messages import REJECTED, NewMessage, Taken, Waiting, take_in
+from hub.store.messages import REJECTED, NewMessage, Taken, Waiting, refuse, take_in
 from hub.store.tables import BROKEN, EXCERPT, State
 
 log = logging.getLogger("hub.intake")
 
+HOPS = 8  # channels a message may go through
 EXCERPT_SIZE = 64 * 1024
 KEEP_NEAR = 64 * 1024  # bodies up to this size wait for their mapping in memory
 TELL_EVERY = 10.0  # seconds between two lines about a store that does not take messages
@@ -82,15 +83,21 @@ class Intake:
     def broken(self, body: bytes, error: HubError, *, peer: str, answer: Answerer) -> Receipt:
         """Keep what is no message, with its reason."""
         verdict = Verdict("rejected", 0, Envelope(), error)
-        flags = BROKEN | (EXCERPT if len(body) > EXCERPT_SIZE or error.category == "too-large" else 0)
-        kept = body[:EXCERPT_SIZE] if error.category == "too-large" else body
+        large = error.category == "too-large"  # the source has a first piece only
+        flags, kept = (BROKEN | EXCERPT, body[:EXCERPT_SIZE]) if large else (BROKEN, body)
         return _wait_for(lambda done: self._take(self._spec, kept, verdict, peer, answer, done, False, flags))
 
     def feed(self, body: bytes, trace: int, parent: int) -> None:
         """Take a message another channel hands over (the ``channel`` connector).
 
         :raises HubError: when it could not be stored.
+        :raises RefusedError: when it came through too many channels: they feed each other in a circle.
         """
+        if self._hops(parent) >= HOPS:
+            raise RefusedError(
+                f"the message went through {HOPS} channels already: they feed each other in a circle",
+                where=self.channel, cure="break the circle, then cancel or send again",
+            )  # fmt: skip
         admission = admit(self._spec, body)
         verdict = Verdict(admission.status, 0, admission.envelope, admission.error)
         receipt = _wait_for(
@@ -109,6 +116,16 @@ class Intake:
         )
         if receipt.verdict.status == "failed" and receipt.verdict.error is not None:
             raise receipt.verdict.error
+
+    def _hops(self, parent: int) -> int:
+        """Channels on the way to here: the message that feeds this one, and those that led to it."""
+        hops, at = 0, parent
+        with self._store.looking() as tx:
+            while at and hops < HOPS:
+                hops += 1
+                rows = tx.rows("SELECT parent FROM message WHERE id = ?", (at,))
+                at = rows[0][0] if rows else 0
+        return hops
 
     def _take(
         self, spec: ChannelSpec, body: bytes, verdict: Verdict, peer: str, answer: Answerer,
@@ -139,16 +156,13 @@ class Intake:
                     )
                 # A large body is read again when its turn comes: a queue of them would fill the memory.
                 near = len(body) <= KEEP_NEAR
-                self._runner.push(
-                    spec, Item(row, body if near else None, verdict.envelope if near else None, waiting)
-                )
+                self._runner.push(spec, Item(row, body if near else None, verdict.envelope if near else None, waiting))
                 if waiting:
                     return
             elif verdict.status == "rejected":
-                event(
-                    log, logging.WARNING, "refused", message=clock.show_id(taken.id), channel=spec.name,
-                    code=verdict.error.code if verdict.error else "", where=verdict.error.where if verdict.error else "",
-                )  # fmt: skip
+                code, where = (verdict.error.code, verdict.error.where) if verdict.error else ("", "")
+                event(log, logging.WARNING, "refused", message=clock.show_id(taken.id), channel=spec.name, code=code,
+                      where=where)  # fmt: skip
             done(Receipt(verdict, taken.answer, taken.duplicate))
 
         self._writer.submit(take_in, new, stored)
@@ -188,15 +202,33 @@ class Intake:
             self._told = now
             event(log, logging.ERROR, "not stored", channel=self.channel, error=type(error).__name__)
         self._counters.add("failed", self.channel)
-        done(Receipt(verdict, answer(verdict)))
+        done(Receipt(verdict, _worded(answer, verdict)))
 
     def _application(
         self, verdict: Verdict, outcome: Outcome | None, answer: Answerer, done: Callable[[Receipt], None]
     ) -> None:
         """Word the outcome of the mapping; without one in time, the commit is what is answered."""
-        if outcome is not None and outcome[0] is State.HELD:
-            verdict.status, verdict.error = "rejected", outcome[1]
-        done(Receipt(verdict, answer(verdict)))
+        if outcome is None or outcome[0] is not State.HELD:
+            done(Receipt(verdict, _worded(answer, verdict)))
+            return
+        verdict.status, verdict.error = "rejected", outcome[1]
+        said = _worded(answer, verdict)
+
+        def noted(_: Any, error: BaseException | None) -> None:
+            if error is not None:
+                event(log, logging.WARNING, "a refusal was not noted", channel=self.channel)
+            done(Receipt(verdict, said))
+
+        # Sent again it is judged anew, as what was refused at once; never answered as accepted.
+        self._writer.submit(refuse, (verdict.message_id, said), noted)
+
+
+def _worded(answer: Answerer, verdict: Verdict) -> bytes:
+    try:
+        return answer(verdict)
+    except Exception as error:  # the peer must hear that it is over, even without a word
+        event(log, logging.ERROR, "no answer could be worded", error=type(error).__name__)
+        return b""
 
 
 def _wait_for(start: Callable[[Callable[[Receipt], None]], None]) -> Receipt:

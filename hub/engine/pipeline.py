@@ -24,6 +24,7 @@ from hub.fhir.draft import Draft, Issue, Site
 from hub.source.reader import Envelope
 from hub.store.tables import State
 
+_REPORT = "report it with the message id"
 LANES = 8  # fixed for the life of a store: a message's lane is written with it
 
 # validate: name -> where its function is; it takes the body or each resource and returns Issues.
@@ -60,7 +61,8 @@ class Result:
 @lru_cache(maxsize=4096)
 def matches(pattern: str, value: str) -> bool:
     """Whether a type fits a pattern: equal, by ``*``, or the part before ``^`` alone (``ADT``)."""
-    return value == pattern or value.partition("^")[0] == pattern or fnmatchcase(value, pattern)
+    literal = pattern.replace("[", "[[]").replace("?", "[?]")  # the only wildcard is *
+    return value == pattern or value.partition("^")[0] == pattern or fnmatchcase(value, literal)
 
 
 def _fits(rule: Rule, envelope: Envelope) -> bool:
@@ -82,7 +84,9 @@ def admit(spec: ChannelSpec, body: bytes) -> Admission:
         envelope: Envelope = reader.peek(body)
     except HubError as error:
         return Admission(Envelope(), "rejected", error)
-    if spec.accept and not any(matches(p, envelope.type) for p in spec.accept):
+    except Exception as error:  # a defect of the reader must cost neither the message nor its answer
+        return Admission(Envelope(), "rejected", ParseError(_defect("the reader", error), cure=_REPORT))
+    if spec.accept and envelope.type and not any(matches(p, envelope.type) for p in spec.accept):
         if spec.otherwise == "filter":
             return Admission(envelope, "filtered")
         refusal = UnsupportedError(
@@ -96,6 +100,8 @@ def admit(spec: ChannelSpec, body: bytes) -> Admission:
         reader.check(body, envelope)
     except HubError as error:
         return Admission(envelope, "rejected", error)
+    except Exception as error:
+        return Admission(envelope, "rejected", ParseError(_defect("the reader", error), cure=_REPORT))
     return Admission(envelope, "accepted")
 
 
@@ -175,20 +181,20 @@ def run(spec: ChannelSpec, body: bytes, envelope: Envelope | None = None, *, ori
     except RecursionError:
         result.state, result.error = State.HELD, ParseError("nested too deeply", code="102")
         watch.stage(stage, "held")
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         # A defect of a mapping must hold its message, never stop the channel. The text of a foreign
         # exception may quote the message, so only its type and its place in the code are kept.
-        result.state, result.error = State.HELD, MappingError(_defect(error), cure="report it with the message id")
+        result.state, result.error = State.HELD, MappingError(_defect("the mapping", error), cure=_REPORT)
         watch.stage(stage, "held")
     return result
 
 
-def _defect(error: BaseException) -> str:
+def _defect(what: str, error: BaseException) -> str:
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
     place = f" at {trace.tb_frame.f_code.co_filename.rsplit('/', 1)[-1]}:{trace.tb_lineno}" if trace else ""
-    return f"the mapping failed ({type(error).__name__}{place})"
+    return f"{what} failed ({type(error).__name__}{place})"
 
 
 def validate(names: Sequence[str], body: bytes, draft: Draft | None) -> list[Issue]:

@@ -5,7 +5,6 @@ Every action is a state of a row; the runners see it at their next look, whereve
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +25,14 @@ STEPS = {
 }
 BITE = 500
 
+# What each action is done to; the rest of what a query finds stays as it is.
+STATES: dict[str, tuple[State, ...]] = {
+    "replay": (State.MAPPED, State.DONE, State.HELD, State.CANCELLED, State.FILTERED),
+    "release": (State.HELD,),
+    "hold": (State.WAITING,),
+    "cancel": (State.WAITING, State.HELD, State.MAPPED),
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
@@ -35,6 +42,13 @@ class Replayed:
     started: int
 
 
+def count(store: Store, query: MessageQuery, action: str) -> Replayed:
+    """How many messages a query finds, and to how many of them an action would be done."""
+    with store.reading() as conn:
+        fit = conn.execute(select(func.count()).select_from(message).where(_fit(query, action))).scalar()
+        return Replayed(find.count(conn, query), int(fit or 0))
+
+
 def replay(store: Store, query: MessageQuery, step: str = "map", *, dry_run: bool = False) -> Replayed:
     """Have messages worked on again, in their order.  Their ids, and so their place in time, stay.
 
@@ -42,20 +56,17 @@ def replay(store: Store, query: MessageQuery, step: str = "map", *, dry_run: boo
     """
     if step not in STEPS:
         raise ConfigError(f"no step is called {step!r}", cure=f"known: {', '.join(STEPS)}")
-    again = (State.MAPPED, State.DONE, State.HELD, State.CANCELLED, State.FILTERED)
-    with store.reading() as conn:
-        found = find.count(conn, query)
-        fit = int(conn.execute(select(func.count()).select_from(message).where(_fit(query, again))).scalar() or 0)
+    counted = count(store, query, "replay")
     if dry_run:
-        return Replayed(found, fit)
+        return counted
     values = {"state": int(State.WAITING), "step": STEPS[step], "error": None}
-    return Replayed(found, _each(store, query, again, values))
+    return Replayed(counted.found, _each(store, query, "replay", values))
 
 
 def release(store: Store, query: MessageQuery) -> int:
     """Let held messages go on: they are read and mapped again."""
     values = {"state": int(State.WAITING), "step": "", "error": None}
-    return _each(store, query, (State.HELD,), values)
+    return _each(store, query, "release", values)
 
 
 def hold(store: Store, query: MessageQuery) -> int:
@@ -64,27 +75,25 @@ def hold(store: Store, query: MessageQuery) -> int:
     from hub.errors import InvalidError
 
     why = error_json(InvalidError("held by hand", cure="hub release when it may go on"), "hold")
-    return _each(store, query, (State.WAITING,), {"state": int(State.HELD), "error": why})
+    return _each(store, query, "hold", {"state": int(State.HELD), "error": why})
 
 
 def cancel(store: Store, query: MessageQuery) -> int:
     """End messages for good, with what of their deliveries was not sent yet."""
-    states = (State.WAITING, State.HELD, State.MAPPED)
-    return _each(store, query, states, {"state": int(State.CANCELLED)}, cancel_deliveries=True)
+    return _each(store, query, "cancel", {"state": int(State.CANCELLED)}, cancel_deliveries=True)
 
 
-def _fit(query: MessageQuery, states: Sequence[State]) -> Any:
-    return (
-        find.where(query)
-        & message.c.state.in_([int(s) for s in states])
-        & (message.c.flags.op("&")(BROKEN | EXCERPT) == 0)
-    )
+def _fit(query: MessageQuery, action: str) -> Any:
+    fit = find.where(query) & message.c.state.in_([int(s) for s in STATES[action]])
+    if action == "cancel":
+        return fit
+    return fit & (message.c.flags.op("&")(BROKEN | EXCERPT) == 0)  # there is nothing whole to work on
 
 
 def _each(
     store: Store,
     query: MessageQuery,
-    states: Sequence[State],
+    action: str,
     values: dict[str, Any],
     *,
     cancel_deliveries: bool = False,
@@ -97,7 +106,7 @@ def _each(
                 int(r[0])
                 for r in tx.conn.execute(
                     select(message.c.id)
-                    .where(_fit(query, states), message.c.id > last)
+                    .where(_fit(query, action), message.c.id > last)
                     .order_by(message.c.id)
                     .limit(BITE)
                 )
@@ -193,15 +202,26 @@ def resend(store: Store, delivery_id: int) -> None:
             .where(delivery.c.id == delivery_id, delivery.c.state == int(Sending.HELD))
             .values(state=int(Sending.DUE), due=clock.now())
         ).rowcount
-        tx.conn.execute(
-            update(message)
-            .where(message.c.id == select(delivery.c.message).where(delivery.c.id == delivery_id).scalar_subquery())
-            .values(state=int(State.MAPPED))
-        )
+        if held:
+            of = select(delivery.c.message).where(delivery.c.id == delivery_id).scalar_subquery()
+            done = (message.c.id == of) & (message.c.state == int(State.DONE))
+            tx.conn.execute(update(message).where(done).values(state=int(State.MAPPED)))
         return int(held)
 
     if not store.write(change):
         raise NotFoundError("no delivery with that id is held", where=clock.show_id(delivery_id))
+
+
+def waiting_deliveries(store: Store, channel: str, name: str, *, held: bool | None = None, limit: int = 0) -> list[Any]:
+    """Deliveries of one destination that have not ended, the oldest first.
+
+    :param held: only those that are held, or only those that are due; both by default.
+    """
+    row = delivery.c
+    states = [int(s) for s, kept in ((Sending.DUE, held is not True), (Sending.HELD, held is not False)) if kept]
+    query = select(delivery).where(row.channel == channel, row.destination == name, row.state.in_(states))
+    with store.reading() as conn:
+        return list(conn.execute(query.order_by(row.id).limit(limit or None)).all())
 
 
 def cancel_delivery(store: Store, delivery_id: int) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from functools import partial
@@ -27,7 +28,8 @@ log = logging.getLogger("hub.threads")
 
 MEMORY_BYTES = 8 * 1024 * 1024
 MEMORY_ITEMS = 5000
-GATHER = 0.02  # seconds a few messages wait for company: one commit for several
+GATHER = 0.02  # seconds a few messages wait for company, when others came just before: one commit for several
+RUSH = 0.1
 
 
 class ChannelThread:
@@ -41,13 +43,13 @@ class ChannelThread:
         self._store, self._counters, self._outcomes, self._delivered = store, counters, outcomes, delivered
         self._queue: deque[Item] = deque()
         self._bytes = 0
+        self._worked = 0.0  # when a batch was last finished, on the monotonic clock
         self._read: set[int] = set()  # what was read from the store last
         self._behind = True  # the store may hold messages that are not in the queue
         self._ready = threading.Condition()
         self._enough = threading.Event()  # a batch worth starting on, or somebody waits for its outcome
         self._idle = False  # the thread waits for a first message
         self._stopping = False
-        self.paused = False
         self._thread = threading.Thread(target=self._loop, name=f"map-{spec.name}", daemon=True)
 
     def start(self) -> None:
@@ -87,16 +89,30 @@ class ChannelThread:
         return not self._thread.is_alive()
 
     def _loop(self) -> None:
-        lock = self._lock()
-        if lock is None:
-            return
-        try:
-            while not self._stopping:
-                items = self._next()
-                if items:
-                    self._work(items)
-        finally:
-            lock.release()
+        while not self._stopping:
+            lock = self._lock()
+            if lock is None:
+                return
+            try:
+                while not self._stopping and lock.held():
+                    items = self._next()
+                    if items and lock.held():
+                        self._work(items)
+            except Exception as error:  # a defect of ours: what was in hand waits in the store
+                event(log, logging.ERROR, "mapping failed", channel=self.spec.name, error=type(error).__name__)
+                with self._ready:
+                    self._ready.wait(1.0)
+            finally:
+                lock.release()
+            with self._ready:
+                self._again()
+
+    def _again(self) -> None:
+        """Begin with what the store holds: another process may have worked on it."""
+        self._behind = True
+        self._queue.clear()
+        self._bytes = 0
+        self._read = set()
 
     def _lock(self) -> Lock | None:
         told = False
@@ -115,7 +131,7 @@ class ChannelThread:
 
     def _next(self) -> list[Item]:
         with self._ready:
-            while not self._stopping and (self.paused or not (self._queue or self._behind)):
+            while not self._stopping and not (self._queue or self._behind):
                 self._idle = True
                 self._ready.wait(1.0)
                 self._idle = False
@@ -127,7 +143,8 @@ class ChannelThread:
         return self._from_store() if from_store else self._from_queue()
 
     def _from_queue(self) -> list[Item]:
-        self._enough.wait(GATHER)
+        if time.monotonic() - self._worked < RUSH:  # a lone message is mapped at once
+            self._enough.wait(GATHER)
         items: list[Item] = []
         size = 0
         with self._ready:
@@ -148,9 +165,7 @@ class ChannelThread:
         rows, more = patiently(read, lambda: self._stopping, self.spec.name) or ([], False)
         if more:
             with self._ready:
-                self._behind = True
-                self._queue.clear()  # they come after these, and are in the store as well
-                self._bytes = 0
+                self._again()  # what has queued comes after these, and is in the store as well
         elif rows:
             with self._ready:
                 self._read = {row.id for row in rows}
@@ -166,6 +181,7 @@ class ChannelThread:
         )
         if outcomes is None:
             return
+        self._worked = time.monotonic()
         self._outcomes.tell(outcomes)
         if self.spec.destinations:
             self._delivered(self.spec.name)
@@ -242,6 +258,7 @@ class ThreadRunner:
             thread.look()
 
     def sweep(self) -> None:
+        self._store.locks.check()
         for thread in list(self._channels.values()):
             thread.look()
         for _, destination in list(self._destinations.values()):
@@ -253,5 +270,8 @@ class ThreadRunner:
             threads += [t for _, t in self._destinations.values()]
             self._channels, self._destinations = {}, {}
         for thread in threads:
-            if not thread.stop(within):
+            thread.stop(0)  # they end at the same time, not one after the other
+        until = time.monotonic() + within
+        for thread in threads:
+            if not thread.stop(max(0.0, until - time.monotonic())):
                 event(log, logging.WARNING, "a thread did not end in time; its work waits in the store")

@@ -172,6 +172,7 @@ class WideRunner:
     def stop(self, within: float) -> None:
         self._stopping.set()
         self._work.set()
-        self._thread.join(within)
+        if self._thread.ident is not None:  # it was started
+            self._thread.join(within)
         self._outcomes.close()
         self._asker.close()

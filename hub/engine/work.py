@@ -12,14 +12,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy.exc import DBAPIError
-
 from hub import clock, registry
 from hub.engine.counters import Counters
 from hub.engine.model import ChannelSpec, DestinationSpec
 from hub.engine.pipeline import Result, run
 from hub.engine.texts import bundle, clean, error_json, stages_json
-from hub.errors import HubError, InvalidError, UnavailableError
+from hub.errors import HubError, InvalidError, NotFoundError, UnavailableError
 from hub.fhir.draft import Entry
 from hub.logs import event
 from hub.source.reader import Envelope
@@ -61,9 +59,15 @@ class Batch:
 
 @batched
 def commit(tx: Tx, batches: list[Batch]) -> list[int]:
-    """Writer handler: everything of several batches, in one transaction."""
-    versions = resources.apply(tx, [w for b in batches for w in b.writes], batches[0].at, batches[0].take_id)
-    messages.finish(tx, [f for b in batches for f in b.finished])
+    """Writer handler: everything of several batches, in one transaction.
+
+    Nothing is written of a message that somebody else finished, held or cancelled meanwhile.
+    """
+    finished = [f for b in batches for f in b.finished]
+    ours = messages.unfinished(tx, finished)
+    writes = [w for b in batches for w in b.writes if w.message in ours]
+    versions = resources.apply(tx, writes, batches[0].at, batches[0].take_id)
+    messages.finish(tx, [f for f in finished if f.id in ours])
     return [versions] * len(batches)
 
 
@@ -72,6 +76,7 @@ class Worker:
 
     def __init__(self, store: Store, spec: ChannelSpec, counters: Counters) -> None:
         self.store, self.spec, self.counters = store, spec, counters
+        self._take_id = store.ids.take  # here, because the writer cannot ask itself for the first id
 
     def work(self, items: Sequence[Item]) -> dict[int, Outcome]:
         """Map and commit messages; return what became of each.
@@ -79,14 +84,14 @@ class Worker:
         :raises UnavailableError: when the store cannot be written; nothing was changed.
         """
         self._fetch(items)
-        batch = Batch(at=clock.now(), take_id=self.store.take_id)
+        batch = Batch(at=clock.now(), take_id=self._take_id)
         for item in items:
             self._one(item, batch)
         try:
             self.store.writer("work").call(commit, batch)
         except UnavailableError:
             raise
-        except (DBAPIError, ValueError, TypeError) as error:
+        except Exception as error:  # a value that no column takes, an element that cannot be indexed
             if len(items) > 1:
                 outcomes: dict[int, Outcome] = {}
                 for item in items:
@@ -98,34 +103,54 @@ class Worker:
 
     def _fetch(self, items: Sequence[Item]) -> None:
         missing = [i for i in items if i.body is None]
-        if missing:
+        if not missing:
+            return
+        try:
             bodies = self.store.bodies.read_many(i.row.body for i in missing)
-            for item in missing:
-                item.body = bodies[item.row.body]
+        except NotFoundError:  # pruned: each by itself, so that only those without are held
+            bodies = {}
+        for item in missing:
+            item.body = bodies.get(item.row.body)
+
+    def _result(self, item: Item) -> Result:
+        try:
+            body = item.body if item.body is not None else self.store.bodies.read(item.row.body)
+        except NotFoundError as error:
+            return Result(Envelope(), state=State.HELD, error=error, stages=[("read", 0, "held")])
+        return run(self.spec, body, item.envelope)
 
     def _one(self, item: Item, batch: Batch) -> None:
-        assert item.body is not None  # noqa: S101 - _fetch saw to it
         row, spec = item.row, self.spec
-        result = run(spec, item.body, item.envelope)
-        done = Finished(row.id, result.state, spec.revision, batch.at, row.runs + 1, stages=stages_json(result.stages))
+        result = self._result(item)
+        done = Finished(row.id, result.state, spec.revision, batch.at, row.runs + 1)
+        try:
+            if result.draft is not None:  # of held messages too: people look for them by these
+                done.keys = tuple((k, clean(v, 199)) for k, v in result.draft.keys if v)
+            if result.error is None:
+                self._prepare(row, result, done, batch)
+        except UnavailableError:
+            raise
+        except Exception as error:  # what was mapped is no JSON
+            done.state, result.error = State.HELD, _unfit(error)
+            result.stages.append(("store", 0, "held"))
         if result.error is not None:
             done.error = error_json(result.error, result.stages[-1][0])
-        else:
-            deliver_only = row.step == "deliver"
-            if result.draft is not None and spec.store and not deliver_only:
-                source = f"urn:oncohub:{spec.name}:{clock.show_id(row.id)}"
-                for entry in result.draft.entries.values():
-                    octets = self._body(entry)
-                    batch.writes.append(resources.prepare(entry, row.id, source, octets))
-            if row.step == "store":
-                done.state = State.DONE
-            else:
-                for destination in result.destinations:
-                    done.deliveries.append(self._delivery(row, result, destination, done))
-        if result.draft is not None:
-            done.keys = tuple((k, clean(v, 199)) for k, v in result.draft.keys if v)
+        done.stages = stages_json(result.stages)
         batch.finished.append(done)
         batch.outcomes[row.id] = (done.state, result.error)
+
+    def _prepare(self, row: Waiting, result: Result, done: Finished, batch: Batch) -> None:
+        spec, draft = self.spec, result.draft
+        writes: list[resources.Write] = []
+        if draft is not None and spec.store and row.step != "deliver":
+            source = f"urn:oncohub:{spec.name}:{clock.show_id(row.id)}"
+            for entry in draft.entries.values():
+                writes.append(resources.prepare(entry, row.id, source, self._body(entry)))
+        if row.step == "store":
+            done.state = State.DONE
+        else:
+            done.deliveries = [self._delivery(row, result, d, done) for d in result.destinations]
+        batch.writes += writes
 
     def _body(self, entry: Entry) -> BodyRow | None:
         return self.store.bodies.prepare(entry.octets) if entry.octets is not None else None
@@ -143,16 +168,14 @@ class Worker:
                 done.bodies.append(made)
                 sha, content_type = made[0], str(binary.resource.get("contentType", content_type))
         return (
-            self.store.take_id(), row.id, done.run, self.spec.name, destination.name, int(Sending.DUE),
+            self._take_id(), row.id, done.run, self.spec.name, destination.name, int(Sending.DUE),
             row.order_key, sha, content_type, row.type, row.control_id, row.trace, 0, done.at, done.at,
             None, None, None,
         )  # fmt: skip
 
     def _unfit(self, item: Item, error: Exception) -> dict[int, Outcome]:
         """Hold a message whose result the database refuses, rather than stop the channel on it."""
-        reason = InvalidError(
-            f"the store refused what was mapped ({type(error).__name__})", cure="report it with the message id"
-        )
+        reason = _unfit(error)
         at = clock.now()
         held = Finished(
             item.row.id, State.HELD, self.spec.revision, at, item.row.runs + 1, error=error_json(reason, "store")
@@ -160,7 +183,7 @@ class Worker:
         event(
             log, logging.ERROR, "store refused a result", message=clock.show_id(item.row.id), error=type(error).__name__
         )
-        self.store.writer("work").call(commit, Batch([held], [], at, self.store.take_id))
+        self.store.writer("work").call(commit, Batch([held], [], at, self._take_id))
         self.counters.add("held", self.spec.name)
         return {item.row.id: (State.HELD, reason)}
 
@@ -174,6 +197,14 @@ class Worker:
             self.counters.latency(name, now - clock.id_time(done.id))
 
 
+def _unfit(error: Exception) -> HubError:
+    if isinstance(error, HubError):
+        return error
+    return InvalidError(
+        f"the store refused what was mapped ({type(error).__name__})", cure="report it with the message id"
+    )
+
+
 def patiently(action: Callable[[], Any], stopping: Callable[[], bool], what: str) -> Any:
     """Repeat an action while the store is away, with growing pauses; None when asked to stop."""
     pause, told = 0.05, False
@@ -184,7 +215,9 @@ def patiently(action: Callable[[], Any], stopping: Callable[[], bool], what: str
             if not told:
                 event(log, logging.WARNING, f"{what}: the store is away, waiting")
                 told = True
-            time.sleep(pause)
+            until = time.monotonic() + pause
+            while not stopping() and time.monotonic() < until:
+                time.sleep(0.05)
             pause = min(pause * 2, 5.0)
     return None
 

@@ -21,7 +21,7 @@ from hub.engine.model import ChannelSpec, DestinationSpec
 from hub.engine.pipeline import lane_of
 from hub.engine.wide import DELIVER, MAP, Asker, make_app
 from hub.engine.work import BATCH, BATCH_BYTES, Item, Outcome, Worker
-from hub.errors import NotFoundError, UnavailableError
+from hub.errors import UnavailableError
 from hub.logs import event
 from hub.settings import Settings
 from hub.store import Store, messages
@@ -119,7 +119,7 @@ class WorkerProcess:
 
         spec = self.spec(channel)
         if spec is None:
-            raise NotFoundError(f"no channel is called {channel!r}", where="channel.to")
+            raise UnavailableError(f"no channel called {channel!r} runs now", where="channel.to", cure="start it")
         intake = Intake(self.store, spec, self, self.counters, self.settings.bind)
         intake.feed(item.body, clock.read_id(item.trace), item.message_id)
 
@@ -132,7 +132,11 @@ class WorkerProcess:
     def flush(self) -> None:
         taken = self.counters.take()
         if taken:
-            self.store.writer("work").call(counting.store, taken)
+            try:
+                self.store.writer("work").call(counting.store, taken)
+            except UnavailableError:
+                self.counters.put_back(taken)
+                raise
 
     def close(self) -> None:
         for _, sender in self._senders.values():

@@ -6,7 +6,8 @@ arrival does not matter and a replay changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping as MappingABC
+from collections.abc import Callable
+from collections.abc import Mapping as MappingABC
 from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import lru_cache

@@ -93,7 +93,7 @@ class Bodies:
     def read_many(self, shas: Iterable[bytes]) -> dict[bytes, bytes]:
         """The octets of several bodies.
 
-        :raises NotFoundError: when one of them was pruned.
+        :raises NotFoundError: when one of them was pruned, or its file is missing.
         """
         wanted = list(dict.fromkeys(shas))
         out: dict[bytes, bytes] = {}

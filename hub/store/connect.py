@@ -38,7 +38,12 @@ def open_engine(url: str, *, writer: bool) -> Engine:
 
 def _sqlite(url: str, *, writer: bool) -> Engine:
     engine = create_engine(
-        url, poolclass=QueuePool, pool_size=8, max_overflow=8, connect_args={"timeout": 30, "check_same_thread": False}
+        url,
+        hide_parameters=True,
+        poolclass=QueuePool,
+        pool_size=8,
+        max_overflow=8,
+        connect_args={"timeout": 30, "check_same_thread": False},
     )
 
     @event.listens_for(engine, "connect")
@@ -70,7 +75,7 @@ def _postgres(url: str, *, writer: bool) -> Engine:
     # Readers see one state from their first statement to their last; the writer sees what others commit.
     level = "READ COMMITTED" if writer else "REPEATABLE READ"
     engine = create_engine(
-        url, isolation_level=level, pool_size=8, max_overflow=8, pool_pre_ping=True,
+        url, hide_parameters=True, isolation_level=level, pool_size=8, max_overflow=8, pool_pre_ping=True,
         connect_args={"connect_timeout": 5, **alive},
     )  # fmt: skip
     if writer:

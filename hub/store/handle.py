@@ -95,18 +95,21 @@ class Store:
                 self.write(lambda tx: nodes.seen(tx, number))
 
     def take_id(self) -> int:
+        """A new id."""
         return self.ids.take()
 
     def upgrade(self) -> None:
         """Bring the tables to this version of the hub (Alembic)."""
-        schema.upgrade(self.url, self._write, self._gate)
+        with told(self._write, "upgrade"):
+            schema.upgrade(self._write, self._gate)
 
     def check_version(self) -> None:
         """See that the tables are of this version.
 
         :raises ConfigError: when ``hub db upgrade`` must run first.
         """
-        found = schema.version(self._read)
+        with told(self._read, "read"):
+            found = schema.version(self._read)
         if found != schema.HEAD:
             raise ConfigError(
                 f"the store has version {found or 'none'}, this hub needs {schema.HEAD}", cure="run: hub db upgrade"

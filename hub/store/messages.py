@@ -91,6 +91,7 @@ def take_in(tx: Tx, items: Sequence[NewMessage]) -> list[Taken]:
     Same channel, control id and body: a duplicate, the first answer is given again.  Same control id,
     other body: a new message, flagged.
     """
+    _one_at_a_time(tx, items)
     known = _known(tx, items)
     out: list[Taken] = []
     fresh: list[NewMessage] = []
@@ -102,7 +103,8 @@ def take_in(tx: Tx, items: Sequence[NewMessage]) -> list[Taken]:
             if earlier is not None:
                 first = earlier.get(item.body[0])
                 if first is not None:
-                    out.append(Taken(first[0], True, first[1]))
+                    # Its own id: this very message, committed by an attempt whose answer got lost.
+                    out.append(Taken(first[0], first[0] != item.id, first[1]))
                     continue
                 reused = True
                 item.flags |= CONTROL_REUSED
@@ -110,18 +112,29 @@ def take_in(tx: Tx, items: Sequence[NewMessage]) -> list[Taken]:
                 known.setdefault(mark, {})[item.body[0]] = (item.id, item.answer)
         fresh.append(item)
         out.append(Taken(item.id, False, item.answer, reused))
-    tx.insert(tables.body, [m.body for m in fresh], ignore=True)
-    tx.insert(
-        tables.message,
-        [
-            (m.id, m.channel, m.revision, int(m.state), m.lane, "", m.type, m.control_id, m.sender, m.order_key,
-             m.peer, m.body[0], m.body[1], m.content_type, m.flags, m.trace, m.parent, m.answer, None, 0,
-             m.error, None)
-            for m in fresh
-        ],
-    )  # fmt: skip
-    tx.insert(tables.message_key, [(kind, value, m.id) for m in fresh for kind, value in dict.fromkeys(m.keys)])
+    tx.insert_all(
+        (tables.body, [m.body for m in fresh], True),
+        (tables.message, [_row(m) for m in fresh], False),
+        (tables.message_key, [(kind, value, m.id) for m in fresh for kind, value in dict.fromkeys(m.keys)], False),
+    )
     return out
+
+
+def _row(m: NewMessage) -> tuple[Any, ...]:
+    return (
+        m.id, m.channel, m.revision, int(m.state), m.lane, "", m.type, m.control_id, m.sender, m.order_key,
+        m.peer, m.body[0], m.body[1], m.content_type, m.flags, m.trace, m.parent, m.answer, None, 0,
+        m.error, None,
+    )  # fmt: skip
+
+
+def _one_at_a_time(tx: Tx, items: Sequence[NewMessage]) -> None:
+    """Let no two processes look for duplicates in one channel at once; SQLite has one writer anyway."""
+    if tx.backend == "postgresql":
+        for channel in sorted({item.channel for item in items if item.control_id}):
+            tx.raw.execute(
+                "SELECT pg_advisory_xact_lock(hashtextextended(current_schema() || ' take ' || %s, 0))", (channel,)
+            )
 
 
 def _known(tx: Tx, items: Sequence[NewMessage]) -> dict[tuple[str, str], dict[bytes, tuple[int, bytes]]]:
@@ -141,9 +154,7 @@ def _known(tx: Tx, items: Sequence[NewMessage]) -> dict[tuple[str, str], dict[by
     return known
 
 
-def waiting(
-    tx: Tx, channel: str, limit: int, octets: int, lane: int | None = None
-) -> tuple[list[Waiting], bool]:
+def waiting(tx: Tx, channel: str, limit: int, octets: int, lane: int | None = None) -> tuple[list[Waiting], bool]:
     """The next messages of a channel that wait for their mapping, in order of arrival, and whether there
     may be more: at most ``limit`` of them and, but for one, ``octets`` of bodies."""
     only = "" if lane is None else f" AND lane = {int(lane)}"
@@ -160,24 +171,40 @@ def waiting(
     return found, len(rows) == limit
 
 
+def unfinished(tx: Tx, items: Sequence[Finished]) -> set[int]:
+    """Those that wait for this very run still: nobody finished, held or cancelled them meanwhile."""
+    lock = " ORDER BY id FOR UPDATE" if tx.backend == "postgresql" else ""
+    rows = tx.rows_in(f"SELECT id, runs FROM message WHERE state = 0 AND id IN (*){lock}", [f.id for f in items])
+    still = set(rows)
+    return {f.id for f in items if (f.id, f.run - 1) in still}
+
+
 def finish(tx: Tx, items: Sequence[Finished]) -> None:
-    """Write what the work on messages came to; a message another worker finished first stays as it is."""
-    tx.insert(tables.body, [b for f in items for b in f.bodies], ignore=True)
+    """Write what the work on unfinished messages came to."""
     tx.many(
         "UPDATE message SET state = ?, revision = ?, mapped_at = ?, runs = ?, error = ?, stages = ?, step = ''"
         " WHERE id = ? AND state = 0",
         [(int(f.state), f.revision, f.at, f.run, f.error, f.stages, f.id) for f in items],
     )
-    tx.insert(
-        tables.message_key,
-        [(kind, value, f.id) for f in items for kind, value in dict.fromkeys(f.keys)],
-        ignore=True,
+    tx.insert_all(
+        (tables.body, [b for f in items for b in f.bodies], True),
+        (tables.message_key, [(kind, value, f.id) for f in items for kind, value in dict.fromkeys(f.keys)], True),
+        (tables.delivery, [d for f in items for d in f.deliveries], True),
     )
-    tx.insert(tables.delivery, [d for f in items for d in f.deliveries], ignore=True)
+
+
+@batched
+def refuse(tx: Tx, items: Sequence[tuple[int, bytes]]) -> list[None]:
+    """Messages (id, answer) whose peers were told no after the mapping: sent again, they are judged anew."""
+    tx.many(f"UPDATE message SET answer = ?, flags = flags | {REJECTED} WHERE id = ?", [(a, i) for i, a in items])
+    return [None] * len(items)
 
 
 def settle(tx: Tx, ids: Sequence[int]) -> None:
     """Messages whose deliveries have all ended are done."""
+    if ids and tx.backend == "postgresql":
+        # Of two that end the last two deliveries of a message, the second must see what the first wrote.
+        tx.rows_in("SELECT id FROM message WHERE id IN (*) ORDER BY id FOR UPDATE", ids)
     tx.many(
         f"UPDATE message SET state = {State.DONE} WHERE id = ? AND state = {State.MAPPED} AND NOT EXISTS"
         f" (SELECT 1 FROM delivery WHERE message = ? AND state IN ({Sending.DUE}, {Sending.HELD}))",

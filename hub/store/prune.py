@@ -11,7 +11,7 @@ from sqlalchemy import delete, func, select
 
 from hub import clock
 from hub.store.handle import Store
-from hub.store.tables import State, body, delivery, message, message_key, resource, resource_history
+from hub.store.tables import Sending, State, body, delivery, message, message_key, resource, resource_history
 from hub.store.writer import Tx
 
 BITE = 200
@@ -133,6 +133,8 @@ def _drop_bite(tx: Tx, store: Store, channel: str, after: int, before: int) -> t
     finished = message.c.state.in_([int(s) for s in _FINISHED])
     still = (message.c.id >= before) | (message.c.channel != channel) | ~finished
     used |= {bytes(r[0]) for r in tx.conn.execute(select(message.c.body).where(message.c.body.in_(shas), still))}
+    unsent = delivery.c.state.in_([int(Sending.DUE), int(Sending.HELD)])  # may carry the same octets as a document
+    used |= {bytes(r[0]) for r in tx.conn.execute(select(delivery.c.body).where(delivery.c.body.in_(shas), unsent))}
     for column in (resource.c.octets, resource_history.c.octets):
         used |= {bytes(r[0]) for r in tx.conn.execute(select(column).where(column.in_(shas)))}
     gone = [sha for sha in shas if sha not in used]

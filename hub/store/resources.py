@@ -69,6 +69,7 @@ def apply(tx: Tx, writes: Sequence[Write], at: int, take_id: Any) -> int:
     rows = {r[0]: _Row(r[1], r[2], r[3], r[4], bytes(r[5]), bool(r[6])) for r in tx.rows_in(_lock(tx, _CURRENT), refs)}
     history: list[tuple[Any, ...]] = []
     superseded: list[tuple[int]] = []
+    bodies: list[BodyRow] = []  # of every version, also of those that another of the batch supersedes
     versions = 0
     for write in writes:
         row = rows.get(write.entry.ref)
@@ -77,6 +78,7 @@ def apply(tx: Tx, writes: Sequence[Write], at: int, take_id: Any) -> int:
                 rows[write.entry.ref] = _Row(
                     take_id(), 1, write.entry.rank, write.message, write.hash, stored=False, write=write
                 )
+                bodies += [write.body] if write.body else []
                 versions += 1
             continue
         if (write.entry.rank, write.message) < (row.rank, row.clock):
@@ -88,11 +90,12 @@ def apply(tx: Tx, writes: Sequence[Write], at: int, take_id: Any) -> int:
                 superseded.append((row.rid,))
             row.version += 1
             row.hash, row.write, row.deleted = write.hash, write, False
+            bodies += [write.body] if write.body else []
             versions += 1
         elif row.rank == write.entry.rank and (row.clock == write.message or row.rank <= Rank.MENTION):
             continue  # nothing new, not even its time; rows that every message mentions stay cool
         row.rank, row.clock, row.touched = write.entry.rank, write.message, True
-    _store(tx, rows, history, superseded, at)
+    _store(tx, rows, history, superseded, bodies, at)
     return versions
 
 
@@ -117,7 +120,12 @@ def _history(row: _Row, at: int) -> tuple[Any, ...]:
 
 
 def _store(
-    tx: Tx, rows: dict[str, _Row], history: list[tuple[Any, ...]], superseded: list[tuple[int]], at: int
+    tx: Tx,
+    rows: dict[str, _Row],
+    history: list[tuple[Any, ...]],
+    superseded: list[tuple[int]],
+    bodies: list[BodyRow],
+    at: int,
 ) -> None:
     made, changed, touched = [], [], []
     fresh: list[_Row] = []
@@ -137,31 +145,34 @@ def _store(
                 (row.rid, ref, w.entry.type, row.version, at, False, int(row.rank), row.clock, row.hash,
                  _content(row, at), _octets(row))
             )  # fmt: skip
-    tx.insert(tables.body, [r.write.body for r in fresh if r.write and r.write.body], ignore=True)
     tx.many(
         "INSERT INTO resource_history (rid, version, updated, deleted, message, content, octets)"
         " SELECT rid, version, updated, deleted, message, content, octets FROM resource WHERE rid = ?",
         superseded,
     )
-    tx.insert(tables.resource_history, history)
-    tx.insert(tables.resource, made)
     tx.many(
         "UPDATE resource SET version = ?, updated = ?, deleted = FALSE, rank = ?, message = ?, hash = ?,"
         " content = ?, octets = ? WHERE rid = ?",
         changed,
     )
     tx.many("UPDATE resource SET message = ?, rank = ? WHERE rid = ?", touched)
-    _index(tx, fresh)
-
-
-def _index(tx: Tx, fresh: list[_Row]) -> None:
     old = [(row.rid,) for row in fresh if row.stored]
+    for table in tables.INDEXES.values():
+        tx.many(f"DELETE FROM {table.name} WHERE rid = ?", old)
+    found = _index_rows(fresh)
+    tx.insert_all(
+        (tables.body, bodies, True),
+        (tables.resource_history, history, False),
+        (tables.resource, made, False),
+        *((table, found[kind], False) for kind, table in tables.INDEXES.items()),
+    )
+
+
+def _index_rows(fresh: list[_Row]) -> dict[str, list[tuple[Any, ...]]]:
     found: dict[str, list[tuple[Any, ...]]] = {kind: [] for kind in tables.INDEXES}
     for row in fresh:
         assert row.write is not None  # noqa: S101 - fresh rows have one
         values = extract(row.write.entry.resource)
         for kind, out in found.items():
             out.extend((*value, row.rid) for value in getattr(values, kind))
-    for kind, table in tables.INDEXES.items():
-        tx.many(f"DELETE FROM {table.name} WHERE rid = ?", old)
-        tx.insert(table, found[kind])
+    return found

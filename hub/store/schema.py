@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Engine, inspect, text
 
+from hub.errors import ConfigError
+
 if TYPE_CHECKING:
     from hub.store.connect import WriteGate
 
@@ -22,18 +24,28 @@ def version(engine: Engine) -> str | None:
         return str(found) if found else None
 
 
-def upgrade(url: str, engine: Engine, gate: WriteGate) -> None:
-    """Run the migrations that are missing."""
+def upgrade(engine: Engine, gate: WriteGate) -> None:
+    """Run the migrations that are missing, all of them or none.
+
+    :raises ConfigError: when the tables are of a newer hub.
+    """
     if version(engine) == HEAD:
         return
     from alembic import command
     from alembic.config import Config
+    from alembic.util import CommandError
 
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    config.set_main_option("sqlalchemy.url", url.replace("%", "%%"))
     with gate.held(), engine.begin() as conn:
         if engine.dialect.name == "postgresql":
             conn.exec_driver_sql("SELECT pg_advisory_xact_lock(826366246)")  # one process upgrades
+        else:
+            conn.exec_driver_sql("BEGIN IMMEDIATE")  # the engine for writing begins nothing by itself
         config.attributes["connection"] = conn
-        command.upgrade(config, "head")
+        try:
+            command.upgrade(config, "head")
+        except CommandError as error:
+            raise ConfigError(
+                f"the store was made by a newer hub; this one knows version {HEAD}", cure="install the newer hub"
+            ) from error

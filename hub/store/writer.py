@@ -53,6 +53,12 @@ def _insert_sql(table: Table, backend: str, ignore: bool) -> str:
     return f'INSERT INTO "{table.name}" ({names}) VALUES ({marks}){tail}'
 
 
+@lru_cache(maxsize=256)
+def _inserts_sql(tables: tuple[tuple[Table, bool], ...]) -> str:
+    *first, last = [_insert_sql(table, "postgresql", ignore) for table, ignore in tables]
+    return "WITH " + ", ".join(f"i{n} AS ({sql})" for n, sql in enumerate(first)) + " " + last
+
+
 def batched(handler: Handler) -> Handler:
     """Mark a handler as one of ``BATCHED``."""
     BATCHED.add(handler)
@@ -94,16 +100,35 @@ class Tx:
         """Insert rows, values in the order of the table's columns; ``ignore`` skips what is there."""
         if not rows:
             return
-        if table is body and self._check_body is not None:
-            for row in rows:
-                self._check_body(row)
-        if table is body and self.backend == "postgresql":
-            self.raw.execute("SELECT pg_advisory_xact_lock_shared(%s)", (_BODIES,))
+        if table is body:
+            self._bodies_come(rows)
         statement = _insert_sql(table, self.backend, ignore)
         if self.backend == "sqlite":
             self.raw.executemany(statement, rows)
         else:
             self.raw.execute(statement, [list(column) for column in zip(*rows, strict=True)])
+
+    def insert_all(self, *batches: tuple[Table, Sequence[Sequence[Any]], bool]) -> None:
+        """Insert into several tables, each (table, rows, ignore); on PostgreSQL in one statement."""
+        filled = [b for b in batches if b[1]]
+        if self.backend == "sqlite" or len(filled) < 2:
+            for table, rows, ignore in filled:
+                self.insert(table, rows, ignore=ignore)
+            return
+        for table, rows, _ in filled:
+            if table is body:
+                self._bodies_come(rows)
+        self.raw.execute(
+            _inserts_sql(tuple((table, ignore) for table, _, ignore in filled)),
+            [list(column) for _, rows, _ in filled for column in zip(*rows, strict=True)],
+        )
+
+    def _bodies_come(self, rows: Sequence[Sequence[Any]]) -> None:
+        if self._check_body is not None:
+            for row in rows:
+                self._check_body(row)
+        if self.backend == "postgresql":
+            self.raw.execute("SELECT pg_advisory_xact_lock_shared(%s)", (_BODIES,))
 
     def many(self, statement: str, rows: Sequence[Sequence[Any]]) -> None:
         """Run one statement (written with ``?``) for each row of values."""
@@ -164,6 +189,8 @@ class Writer:
 
         :raises Exception: what the handler raised, or UnavailableError when the store cannot write.
         """
+        if threading.current_thread() is self._thread:
+            raise RuntimeError("the writer cannot wait for itself")
         box: list[Any] = []
         ready = threading.Lock()
         ready.acquire()
@@ -258,7 +285,9 @@ class Writer:
         except BaseException as error:
             self._roll_back()
             if isinstance(error, Exception):
-                raise wrapped(self._engine, error) from error
+                meant = wrapped(self._engine, error)
+                if meant is not error:
+                    raise meant from error
             raise
 
     def _roll_back(self) -> None:
