@@ -104,7 +104,8 @@ class HubProcess:
     def _seen(self) -> None:
         from hub.store import nodes
 
-        self.store.write(lambda tx: nodes.seen(tx, self.store.ids.node))
+        number = self.store.ids.node
+        self.store.write(lambda tx: nodes.seen(tx, number))
         if not self.http.alive():
             self.http.start()
 
