@@ -93,10 +93,14 @@ def read_id(text: str) -> int:
 
 
 def process_started(pid: int | None = None) -> str:
-    """A mark that tells a process from a later one with the same number (Linux: start ticks)."""
+    """A mark that tells a process from a later one with the same number (Linux: start ticks).
+
+    Empty for one that is dead, though nobody has asked for its end yet (a zombie).
+    """
     pid = pid or os.getpid()
     try:
         with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:  # noqa: PTH123 - /proc
-            return file.read().rsplit(")", 1)[1].split()[19]
+            fields = file.read().rsplit(")", 1)[1].split()
+        return "" if fields[0] in "ZX" else fields[19]
     except OSError:
         return ""

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 from celery import Celery
+from celery.exceptions import OperationalError as BrokerError
 from redis import Redis
 from redis.exceptions import RedisError
 
@@ -69,7 +70,7 @@ class Asker:
         try:
             if self._redis.set(_asked(task, channel, part), "1", nx=True, ex=_ASKED_FOR):
                 self._app.send_task(task, args=[channel, part], retry=False)
-        except (RedisError, OSError, self._app.connection_for_write().recoverable_connection_errors):
+        except (RedisError, OSError, BrokerError):
             return False
         return True
 
@@ -132,9 +133,11 @@ class WideRunner:
             self._work.clear()
             with self._mutex:
                 dirty, self._dirty = self._dirty, set()
-            for channel, lane in dirty:
-                if not self._ask(MAP, channel, lane):
-                    break  # the sweep asks for all that waits once Redis is back
+            try:
+                # When Redis is away the rest is left: the sweep asks for all that waits once it is back.
+                all(self._ask(MAP, channel, lane) for channel, lane in dirty)
+            except Exception as error:  # of the broker's client: the next look goes on
+                event(log, logging.ERROR, "asking failed", error=type(error).__name__)
             self._stopping.wait(_RHYTHM)
 
     def _ask(self, task: str, channel: str, part: str) -> bool:

@@ -178,6 +178,6 @@ def make_worker(settings: Settings, load: Load) -> Celery:
     def deliver(channel: str, destination: str) -> None:
         guarded(lambda: process().deliver(channel, destination), "deliver")
 
-    app.task(name=MAP)(map_lane)
-    app.task(name=DELIVER)(deliver)
+    app.task(name=MAP, shared=False)(map_lane)
+    app.task(name=DELIVER, shared=False)(deliver)
     return app

@@ -12,6 +12,7 @@ from sqlalchemy import func, select
 
 from hub import __version__, clock
 from hub.errors import HubError
+from hub.store import find
 from hub.store.handle import Store
 from hub.store.tables import State, message
 
@@ -23,9 +24,7 @@ def health(store: Store) -> tuple[int, dict[str, Any]]:
             waiting, oldest = conn.execute(
                 select(func.count(), func.min(message.c.id)).where(message.c.state == State.WAITING)
             ).one()
-            held = conn.execute(
-                select(func.count()).select_from(message).where(message.c.state == State.HELD)
-            ).scalar_one()
+            held = find.count(conn, find.MessageQuery(states=(State.HELD,)))
     except HubError as e:
         return 503, {"status": "down", "version": __version__, "store": e.what}
     except Exception as e:

@@ -95,9 +95,11 @@ def test_a_replay_of_everything_changes_no_version(site: Site) -> None:
                 out[entry["fullUrl"]] = entry["resource"]["meta"]["versionId"]
         return out
 
+    for name in ("adt-a01-admission.er7", "mdm-t02-tumour-board.er7", "adt-a03-discharge.er7"):
+        assert b"MSA|AA" in site.send(_wire((SAMPLES / name).read_bytes()))
     until(lambda: not site.found("status:waiting"))
     before = versions()
-    assert before
+    assert len(before) > 5
     hub("replay", "status:done", "--yes", home=site.home)
     until(lambda: not site.found("status:waiting"))
     assert versions() == before

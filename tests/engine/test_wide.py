@@ -356,6 +356,8 @@ def test_the_tasks_of_the_application(
     """Made once a process; a store that is away ends the task, for the message waits there."""
     from celery.signals import worker_process_init, worker_process_shutdown
 
+    for signals in (worker_process_init, worker_process_shutdown):  # they are of the whole process
+        monkeypatch.setattr(signals, "receivers", [])
     spec = bench.spec("adt", bench.to())
     settings = store.settings.model_copy(update={"redis_url": redis_url})
     app = make_worker(settings, lambda: {"adt": spec})
@@ -374,11 +376,6 @@ def test_the_tasks_of_the_application(
     worker_process_shutdown.send(None)
     worker_process_shutdown.send(None)
     assert bench.destinations[0].closed
-    for signal_of, name in ((worker_process_init, "begin"), (worker_process_shutdown, "end")):
-        for receiver in [
-            r for _, r in signal_of.receivers if getattr(r, "__qualname__", "").endswith(f"<locals>.{name}")
-        ]:
-            signal_of.disconnect(receiver)
     app.close()
 
 
