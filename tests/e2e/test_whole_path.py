@@ -95,7 +95,7 @@ def test_a_replay_of_everything_changes_no_version(site: Site) -> None:
                 out[entry["fullUrl"]] = entry["resource"]["meta"]["versionId"]
         return out
 
-    for name in ("adt-a01-admission.er7", "mdm-t02-tumour-board.er7", "adt-a03-discharge.er7"):
+    for name in ("adt-a01-admission.er7", "adt-a08-update.er7", "adt-a03-discharge.er7"):
         assert b"MSA|AA" in site.send(_wire((SAMPLES / name).read_bytes()))
     until(lambda: not site.found("status:waiting"))
     before = versions()
