@@ -30,7 +30,7 @@ class Settings(BaseModel):
         "development", description="production refuses demo secrets, open binds without TLS, debug"
     )
     name: str = Field("oncohub", description="name of this hub, sent in MSH-3 of its answers")
-    database_url: str = Field("", description="SQLAlchemy URL; default: SQLite in data/hub.db")
+    database_url: str = Field("", repr=False, description="SQLAlchemy URL; default: SQLite in data/hub.db")
     bind: str = Field("127.0.0.1", description="address the listeners bind to")
     http_port: int = Field(8080, ge=0, le=65535, description="FHIR API, HTTP sources, metrics; 0 takes a free one")
     http_workers: int = Field(1, ge=1, le=64, description="processes of the HTTP server")
@@ -38,7 +38,7 @@ class Settings(BaseModel):
     dicom_port: int = Field(11112, ge=0, le=65535, description="default port of DICOM sources")
     base_url: str = Field("", description="public URL of the FHIR API; default http://BIND:HTTP_PORT/fhir")
     runner: Literal["threads", "celery"] = Field("threads", description="who maps and delivers")
-    redis_url: str = Field("redis://127.0.0.1:6379/0", description="broker of the celery runner")
+    redis_url: str = Field("redis://127.0.0.1:6379/0", repr=False, description="broker of the celery runner")
     secret: SecretStr = Field(SecretStr(""), description="key that signs paging tokens; default: made at init")
     tls_certificate: Path | None = Field(None, description="PEM certificate chain of the HTTP server")
     tls_key: Path | None = Field(None, description="PEM key of the HTTP server")

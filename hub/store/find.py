@@ -112,7 +112,7 @@ def where(query: MessageQuery) -> Any:
     for column, value in query.equal:
         target = row[column]
         if column == "trace":
-            parts.append(target == int(value))
+            parts.append((row.id == int(value)) | ((target == int(value)) & (target != row.id)))
         elif "*" in value:
             pattern = value.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_").replace("*", "%")
             parts.append(target.like(pattern, escape="\\"))

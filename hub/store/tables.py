@@ -26,6 +26,9 @@ from sqlalchemy import (
 
 metadata = MetaData()
 
+# SQLite keeps a table in the order of a key of type INTEGER, and only of that type (sqlite.org/rowidtable.html).
+Key = BigInteger().with_variant(Integer(), "sqlite")
+
 
 class State(IntEnum):
     """Where a message stands."""
@@ -49,7 +52,7 @@ class Sending(IntEnum):
 
 message = Table(
     "message", metadata,
-    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("id", Key, primary_key=True, autoincrement=False),
     Column("channel", String(64), nullable=False),
     Column("revision", String(12), nullable=False, default=""),
     Column("state", SmallInteger, nullable=False),
@@ -73,7 +76,8 @@ message = Table(
     Column("stages", Text),  # JSON: [[stage, microseconds, outcome], ...]
     Index("message_control", "control_id", "channel"),  # this order: a plan for any number of ids can use both
     Index("message_body", "body"),
-    Index("message_trace", "trace"),
+    Index("message_trace", "trace",  # a message that no other fed is the first of its own chain
+          sqlite_where=text("trace <> id"), postgresql_where=text("trace <> id")),
     Index("message_waiting", "channel", "lane", "id",
           sqlite_where=text("state = 0"), postgresql_where=text("state = 0")),
     Index("message_attention", "state", "channel", "id",
@@ -104,7 +108,7 @@ message_key = Table(
 
 delivery = Table(
     "delivery", metadata,
-    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("id", Key, primary_key=True, autoincrement=False),
     Column("message", BigInteger, nullable=False),
     Column("run", SmallInteger, nullable=False),  # message.runs when it was made
     Column("channel", String(64), nullable=False),
@@ -173,7 +177,7 @@ node = Table(
 
 resource = Table(
     "resource", metadata,
-    Column("rid", BigInteger, primary_key=True, autoincrement=False),
+    Column("rid", Key, primary_key=True, autoincrement=False),
     Column("ref", String(130), nullable=False, unique=True),  # Patient/3f0c...
     Column("type", String(40), nullable=False),
     Column("version", Integer, nullable=False),

@@ -96,6 +96,29 @@ def test_tasks_are_late_acknowledged_json() -> None:
     app.close()
 
 
+def test_a_defect_of_the_client_ends_no_asking(
+    store: Store, bench: Bench, redis_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever it raises: the next look goes on."""
+    tries: list[str] = []
+    whole = Asker.ask
+
+    def odd(self: Asker, task: str, channel: str, part: str) -> bool:
+        tries.append(part)
+        if len(tries) == 1:
+            raise KeyError("odd")
+        return whole(self, task, channel, part)
+
+    monkeypatch.setattr(Asker, "ask", odd)
+    it = WideRunner(store, Counters(), redis_url)
+    it.start()
+    it.look("adt")
+    until(lambda: "asking failed" in caplog.text)
+    it.look("adt")
+    until(lambda: queued(redis_url) == LANES)
+    it.stop(10)
+
+
 # The main process.
 
 

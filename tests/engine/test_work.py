@@ -313,7 +313,7 @@ def test_two_workers_at_once_store_it_once(store: Store, bench: Bench) -> None:
 def test_what_was_cancelled_meanwhile_leaves_nothing(store: Store, bench: Bench) -> None:
     """A person said no while it was being mapped: neither resources nor deliveries."""
     spec = bench.spec("adt", bench.to())
-    receive(store, spec, body("C1"), body("C2"))
+    receive(store, spec, body("C1"), body("C2", "P2"))
     items = waiting(store, spec)
     cancel = f"UPDATE message SET state = {int(State.CANCELLED)} WHERE control_id = 'C1'"
     store.write(lambda tx: tx.many(cancel, [()]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Table, func, select
+from sqlalchemy import Table, func, select, text
 
 from hub.store import Store, messages
 from hub.store.messages import NewMessage, Taken
@@ -48,3 +48,15 @@ def delivery_row(store: Store, message_id: int, destination: str = "folder", **v
         "error": None, "answer": None,
     }  # fmt: skip
     return tuple((fields | values).values())
+
+
+def backend(store: Store) -> int:
+    """PostgreSQL: number of the server process behind the writer called ``work``."""
+    return int(store.write(lambda tx: tx.conn.execute(text("SELECT pg_backend_pid()")).scalar_one()))
+
+
+def waits(store: Store, pid: int) -> bool:
+    """PostgreSQL: whether that server process waits for a lock."""
+    with store.reading() as conn:
+        asked = text("SELECT count(*) FROM pg_locks WHERE NOT granted AND pid = :pid")
+        return bool(conn.execute(asked, {"pid": pid}).scalar_one())

@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from hub.errors import NotFoundError, UnavailableError
 from hub.store import Store, bodies, prune
 from hub.store.tables import body
+from tests.waiting import until
 
-from .rows import count, new, rows, take
+from .rows import backend, count, new, rows, take, waits
 
 LARGE = b"\x00\xff\r\n" * (bodies.INLINE // 4 + 1)
 
@@ -178,13 +179,14 @@ def test_sweeping_waits_for_those_who_store(postgres_store: Store) -> None:
         assert go_on.wait(10)
 
     item = new(store, b"again")
+    pid = backend(store)
     intake = threading.Thread(target=lambda: store.writer("intake").call(_call, store_again))
     intake.start()
     assert inserted.wait(10)
     swept: list[int] = []
     sweeper = threading.Thread(target=lambda: swept.append(prune.sweep_bodies(store)))
     sweeper.start()
-    _until_somebody_waits(store)
+    until(lambda: waits(store, pid) or not sweeper.is_alive())
     go_on.set()
     intake.join()
     sweeper.join()
@@ -194,19 +196,6 @@ def test_sweeping_waits_for_those_who_store(postgres_store: Store) -> None:
 
 def _call(tx: Any, items: list[Any]) -> list[Any]:
     return [item(tx) for item in items]
-
-
-def _until_somebody_waits(store: Store) -> None:
-    from sqlalchemy import text
-
-    from tests.waiting import until
-
-    def waits() -> bool:
-        with store.reading() as conn:
-            asked = "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'advisory'"
-            return bool(conn.execute(text(asked)).scalar_one())
-
-    until(waits)
 
 
 def test_files_go_with_their_rows(sqlite_store: Store) -> None:

@@ -171,8 +171,8 @@ def test_a_tail_goes_on_after_an_id_oldest_first(store: Store) -> None:
     [
         ("patient:1", "PRIMARY KEY (kind=? AND value=?"), ("control:1", "message_control"),
         ("status:held", "message_attention"), ("status:waiting", "message_waiting"),
-        ("trace:0000000000001", "message_trace"), ("0000000000001", "sqlite_autoindex_message_1"),
-        ("since:1h", "sqlite_autoindex_message_1 (id>?"),
+        ("trace:0000000000001", "message_trace"), ("0000000000001", "INTEGER PRIMARY KEY"),
+        ("since:1h", "INTEGER PRIMARY KEY (rowid>?"),
     ],
 )  # fmt: skip
 def test_what_people_look_for_most_is_found_by_an_index(sqlite_store: Store, word: str, index: str) -> None:

@@ -13,7 +13,7 @@ from hub.store.messages import REJECTED, Finished, Taken
 from hub.store.tables import CONTROL_REUSED, Sending, State, body, delivery, message, message_key
 from tests.waiting import until
 
-from .rows import count, delivery_row, new, rows, take
+from .rows import backend, count, delivery_row, new, rows, take, waits
 
 
 def finish(store: Store, *items: Finished) -> set[int]:
@@ -116,6 +116,7 @@ def test_two_processes_take_in_the_same_message(postgres_store: Store) -> None:
     stored, go_on = threading.Event(), threading.Event()
     first, again = new(store, control_id="C1"), new(other, control_id="C1")
     found: list[Taken] = []
+    pid = backend(other)
 
     def slowly(tx: Any) -> None:
         found.extend(messages.take_in(tx, [first]))
@@ -127,19 +128,12 @@ def test_two_processes_take_in_the_same_message(postgres_store: Store) -> None:
     assert stored.wait(10)
     threads.append(threading.Thread(target=lambda: found.extend(take(other, again))))
     threads[1].start()
-    until(lambda: _waits(store))
+    until(lambda: waits(store, pid))
     go_on.set()
     for thread in threads:
         thread.join()
     assert [Taken(first.id, False, b"AA"), Taken(first.id, True, b"AA")] == found
     other.close()
-
-
-def _waits(store: Store) -> bool:
-    from sqlalchemy import text
-
-    with store.reading() as conn:
-        return bool(conn.execute(text("SELECT count(*) FROM pg_locks WHERE NOT granted")).scalar_one())
 
 
 def test_waiting_messages_come_in_order_of_arrival(store: Store) -> None:
@@ -275,6 +269,7 @@ def test_the_last_two_deliveries_end_at_the_same_moment(postgres_store: Store) -
     """Two processes, neither sees that the other's delivery ended: the message must be done all the same."""
     store, other = postgres_store, open_store(postgres_store.settings, "other")
     one, two = _mapped(store, "one", "two")
+    pid = backend(other)
     noted, go_on = threading.Event(), threading.Event()
 
     def slowly(tx: Any) -> None:
@@ -289,7 +284,7 @@ def test_the_last_two_deliveries_end_at_the_same_moment(postgres_store: Store) -
     threads[0].start()
     assert noted.wait(10)
     threads[1].start()
-    until(lambda: _waits(store) or not threads[1].is_alive())
+    until(lambda: waits(store, pid) or not threads[1].is_alive())
     go_on.set()
     for thread in threads:
         thread.join()

@@ -33,6 +33,9 @@ TABLES = (
 )
 
 
+KEY = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+
 def _where(condition: str) -> dict[str, Any]:
     """Only these rows are in the index, on either database."""
     return {"sqlite_where": sa.text(condition), "postgresql_where": sa.text(condition)}
@@ -73,7 +76,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "delivery",
-        sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("id", KEY, autoincrement=False, nullable=False),
         sa.Column("message", sa.BigInteger(), nullable=False),
         sa.Column("run", sa.SmallInteger(), nullable=False),
         sa.Column("channel", sa.String(length=64), nullable=False),
@@ -153,7 +156,7 @@ def upgrade() -> None:
     op.create_index("idx_token_rid", "idx_token", ["rid"])
     op.create_table(
         "message",
-        sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("id", KEY, autoincrement=False, nullable=False),
         sa.Column("channel", sa.String(length=64), nullable=False),
         sa.Column("revision", sa.String(length=12), nullable=False),
         sa.Column("state", sa.SmallInteger(), nullable=False),
@@ -180,7 +183,7 @@ def upgrade() -> None:
     op.create_index("message_attention", "message", ["state", "channel", "id"], **_where("state IN (1, 4)"))
     op.create_index("message_body", "message", ["body"])
     op.create_index("message_control", "message", ["control_id", "channel"])
-    op.create_index("message_trace", "message", ["trace"])
+    op.create_index("message_trace", "message", ["trace"], **_where("trace <> id"))
     op.create_index("message_waiting", "message", ["channel", "lane", "id"], **_where("state = 0"))
     op.create_table(
         "message_key",
@@ -211,7 +214,7 @@ def upgrade() -> None:
     op.create_index("page_expires", "page", ["expires_at"])
     op.create_table(
         "resource",
-        sa.Column("rid", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("rid", KEY, autoincrement=False, nullable=False),
         sa.Column("ref", sa.String(length=130), nullable=False),
         sa.Column("type", sa.String(length=40), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
