@@ -30,6 +30,7 @@ MEMORY_BYTES = 8 * 1024 * 1024
 MEMORY_ITEMS = 5000
 GATHER = 0.02  # seconds a few messages wait for company, when others came just before: one commit for several
 RUSH = 0.1
+IDLE, SELDOM = 0.5, 5.0  # seconds; see ChannelThread.sweep
 
 
 class ChannelThread:
@@ -43,7 +44,8 @@ class ChannelThread:
         self._store, self._counters, self._outcomes, self._delivered = store, counters, outcomes, delivered
         self._queue: deque[Item] = deque()
         self._bytes = 0
-        self._worked = 0.0  # when a batch was last finished, on the monotonic clock
+        self._looked = -SELDOM  # when a sweep last looked into the store
+        self._worked = -SELDOM  # when a batch was last finished, on the monotonic clock
         self._read: set[int] = set()  # what was read from the store last
         self._behind = True  # the store may hold messages that are not in the queue
         self._ready = threading.Condition()
@@ -78,6 +80,17 @@ class ChannelThread:
         with self._ready:
             self._behind = True
             self._ready.notify()
+
+    def sweep(self) -> None:
+        """Look into the store, but for while messages come in steadily: then only now and then.
+
+        What is read from the store is read and parsed a second time, so a channel in full flow would
+        lose its speed to a look that finds nothing (a replay or a release then waits a little).
+        """
+        now = time.monotonic()
+        if now - self._worked > IDLE or now - self._looked > SELDOM:
+            self._looked = now
+            self.look()
 
     def stop(self, within: float) -> bool:
         """End after the batch in hand; False when it did not end in time."""
@@ -260,7 +273,7 @@ class ThreadRunner:
     def sweep(self) -> None:
         self._store.locks.check()
         for thread in list(self._channels.values()):
-            thread.look()
+            thread.sweep()
         for _, destination in list(self._destinations.values()):
             destination.look()
 
