@@ -61,7 +61,7 @@ class HubProcess:
 
         # Several handovers a message between listener, writer and mapper: at the usual 5 ms a thread
         # that computes would hold up each of them.
-        sys.setswitchinterval(0.0005)
+        sys.setswitchinterval(0.0001)
         self.http = HttpServer(self.settings, self.settings.http_port, self.only)
         self.http.start()
         self._waker = Waker(self.settings.data, self.host.runner.look)
@@ -163,6 +163,7 @@ def command(channels: tuple[str, ...], home: str | None, profile: str | None) ->
     hub = HubProcess(settings, channels)
     try:
         hub.start()
+        memory.started()
         for name, address in hub.addresses().items():
             click.echo(f"{name:24} {address}")
         click.echo(f"ready in {time.perf_counter() - began:.2f} s, process {os.getpid()}")

@@ -130,11 +130,13 @@ def _row(m: NewMessage) -> tuple[Any, ...]:
 
 def _one_at_a_time(tx: Tx, items: Sequence[NewMessage]) -> None:
     """Let no two processes look for duplicates in one channel at once; SQLite has one writer anyway."""
-    if tx.backend == "postgresql":
-        for channel in sorted({item.channel for item in items if item.control_id}):
-            tx.raw.execute(
-                "SELECT pg_advisory_xact_lock(hashtextextended(current_schema() || ' take ' || %s, 0))", (channel,)
-            )
+    if tx.backend != "postgresql":
+        return
+    lock = "pg_advisory_xact_lock(hashtextextended(current_schema() || ' take ' || %s, 0))"
+    first, *others = sorted({item.channel for item in items})
+    tx.share_bodies(lock, (first,))
+    for channel in others:
+        tx.raw.execute(f"SELECT {lock}", (channel,))
 
 
 def _known(tx: Tx, items: Sequence[NewMessage]) -> dict[tuple[str, str], dict[bytes, tuple[int, bytes]]]:

@@ -38,24 +38,33 @@ log = logging.getLogger("hub.store")
 BATCHED: set[Handler] = set()
 
 _BATCH = 512
+_MOMENT = 0.0008  # seconds; a round trip of a peer on the network of a hospital
+_COMPANY = 16
+_FEW = 8  # rows
 _RETRIES = 5
 _BODIES = 0x0C0BD1E5  # advisory lock: who writes bodies shares it, who sweeps them has it alone
 
 
-@lru_cache(maxsize=256)
-def _insert_sql(table: Table, backend: str, ignore: bool) -> str:
+@lru_cache(maxsize=512)
+def _insert_sql(table: Table, backend: str, ignore: bool, few: int = 0) -> str:
+    """``few``: that many rows as single values; 0 as arrays on PostgreSQL, one row a time on SQLite."""
     names = ", ".join(f'"{c.name}"' for c in table.columns)
+    head = f'INSERT INTO "{table.name}" ({names})'
     tail = " ON CONFLICT DO NOTHING" if ignore else ""
-    if backend == "postgresql":
-        arrays = ", ".join(f"%b::{_array_type(c.type)}[]" for c in table.columns)
-        return f'INSERT INTO "{table.name}" ({names}) SELECT * FROM unnest({arrays}){tail}'
-    marks = ", ".join("?" for _ in table.columns)
-    return f'INSERT INTO "{table.name}" ({names}) VALUES ({marks}){tail}'
+    if backend != "postgresql":
+        return f"{head} VALUES ({', '.join('?' for _ in table.columns)}){tail}"
+    if few:
+        row = f"({', '.join('%b' for _ in table.columns)})"
+        return f"{head} VALUES {', '.join([row] * few)}{tail}"
+    arrays = ", ".join(f"%b::{_array_type(c.type)}[]" for c in table.columns)
+    return f"{head} SELECT * FROM unnest({arrays}){tail}"
 
 
-@lru_cache(maxsize=256)
-def _inserts_sql(tables: tuple[tuple[Table, bool], ...]) -> str:
-    *first, last = [_insert_sql(table, "postgresql", ignore) for table, ignore in tables]
+@lru_cache(maxsize=512)
+def _inserts_sql(tables: tuple[tuple[Table, bool, int], ...]) -> str:
+    *first, last = [_insert_sql(table, "postgresql", ignore, few) for table, ignore, few in tables]
+    if not first:
+        return last
     return "WITH " + ", ".join(f"i{n} AS ({sql})" for n, sql in enumerate(first)) + " " + last
 
 
@@ -76,11 +85,12 @@ def _array_type(kind: Any) -> str:
 class Tx:
     """A write transaction: SQLAlchemy's connection, and batches straight on the driver."""
 
-    __slots__ = ("_check_body", "backend", "conn", "raw")
+    __slots__ = ("_check_body", "_shares_bodies", "backend", "conn", "raw")
 
     def __init__(self, conn: Connection, check_body: CheckBody | None = None) -> None:
         self.conn = conn
         self._check_body = check_body
+        self._shares_bodies = False
         self.backend = conn.dialect.name
         self.raw: Any = conn.connection.driver_connection
 
@@ -102,11 +112,10 @@ class Tx:
             return
         if table is body:
             self._bodies_come(rows)
-        statement = _insert_sql(table, self.backend, ignore)
         if self.backend == "sqlite":
-            self.raw.executemany(statement, rows)
+            self.raw.executemany(_insert_sql(table, self.backend, ignore), rows)
         else:
-            self.raw.execute(statement, [list(column) for column in zip(*rows, strict=True)])
+            self._insert_postgres([(table, rows, ignore)])
 
     def insert_all(self, *batches: tuple[Table, Sequence[Sequence[Any]], bool]) -> None:
         """Insert into several tables, each (table, rows, ignore); on PostgreSQL in one statement."""
@@ -118,17 +127,33 @@ class Tx:
         for table, rows, _ in filled:
             if table is body:
                 self._bodies_come(rows)
-        self.raw.execute(
-            _inserts_sql(tuple((table, ignore) for table, _, ignore in filled)),
-            [list(column) for _, rows, _ in filled for column in zip(*rows, strict=True)],
-        )
+        self._insert_postgres(filled)
+
+    def _insert_postgres(self, batches: list[tuple[Table, Sequence[Sequence[Any]], bool]]) -> None:
+        # A lone message goes as single values: the driver makes arrays in Python, values in C.
+        if sum(len(rows) for _, rows, _ in batches) <= _FEW:
+            shape = tuple((table, ignore, len(rows)) for table, rows, ignore in batches)
+            values = [value for _, rows, _ in batches for row in rows for value in row]
+        else:
+            shape = tuple((table, ignore, 0) for table, _, ignore in batches)
+            values = [list(column) for _, rows, _ in batches for column in zip(*rows, strict=True)]
+        self.raw.execute(_inserts_sql(shape), values)
 
     def _bodies_come(self, rows: Sequence[Sequence[Any]]) -> None:
         if self._check_body is not None:
             for row in rows:
                 self._check_body(row)
-        if self.backend == "postgresql":
-            self.raw.execute("SELECT pg_advisory_xact_lock_shared(%s)", (_BODIES,))
+        self.share_bodies()
+
+    def share_bodies(self, besides: str = "", values: Sequence[Any] = ()) -> None:
+        """On PostgreSQL, keep those that sweep bodies out until the end of the transaction.
+
+        :param besides: another lock to take in the same statement, an SQL expression.
+        """
+        if self.backend == "postgresql" and not self._shares_bodies:
+            self._shares_bodies = True
+            other = f"{besides}, " if besides else ""
+            self.raw.execute(f"SELECT {other}pg_advisory_xact_lock_shared(%s)", (*values, _BODIES))
 
     def many(self, statement: str, rows: Sequence[Sequence[Any]]) -> None:
         """Run one statement (written with ``?``) for each row of values."""
@@ -171,7 +196,8 @@ class Writer:
         self._queue: SimpleQueue[tuple[Handler, Any, Done] | None] = SimpleQueue()
         self._conn: Connection | None = None
         self._thread = threading.Thread(target=self._loop, name=name, daemon=True)
-        self._closed = False
+        self._closed = self._ending = False
+        self._together = 1  # items of the last batch
         self._mutex = threading.Lock()  # nothing is queued behind the end
         self.commits = self.items = 0
         self._thread.start()
@@ -215,24 +241,32 @@ class Writer:
         self._thread.join(30)
 
     def _loop(self) -> None:
-        ending = False
-        while not ending:
-            first = self._queue.get()
-            if first is None:
-                break
-            batch = [first]
-            while len(batch) < _BATCH:
-                try:
-                    more = self._queue.get_nowait()
-                except Empty:
-                    break
-                if more is None:
-                    ending = True
-                    break
-                batch.append(more)
-            self._write(batch)
+        while not self._ending:
+            batch = self._gather()
+            if batch:
+                self._write(batch)
         if self._conn is not None:
             self._conn.close()
+
+    def _gather(self) -> list[tuple[Handler, Any, Done]]:
+        """Whatever has queued; and where several came together before, for a moment those that are about
+        to: their peers were answered by the last commit and send again now."""
+        batch: list[tuple[Handler, Any, Done]] = []
+        until = 0.0
+        while len(batch) < _BATCH:
+            try:
+                wait = None if not batch else max(0.0, until - time.monotonic()) if len(batch) < self._together else 0
+                item = self._queue.get(timeout=wait) if wait != 0 else self._queue.get_nowait()
+            except Empty:
+                break
+            if item is None:
+                self._ending = True
+                break
+            if not batch:
+                until = time.monotonic() + _MOMENT
+            batch.append(item)
+        self._together = min(len(batch), _COMPANY)
+        return batch
 
     def _write(self, batch: list[tuple[Handler, Any, Done]]) -> None:
         try:
