@@ -17,7 +17,7 @@ from hub.engine.counters import Counters
 from hub.engine.model import ChannelSpec, DestinationSpec
 from hub.engine.pipeline import Result, run
 from hub.engine.texts import bundle, clean, error_json, stages_json
-from hub.errors import HubError, InvalidError, NotFoundError, UnavailableError
+from hub.errors import HubError, InvalidError, MappingError, NotFoundError, UnavailableError
 from hub.fhir.draft import Entry
 from hub.logs import event
 from hub.source.reader import Envelope
@@ -157,16 +157,11 @@ class Worker:
 
     def _delivery(self, row: Waiting, result: Result, destination: DestinationSpec, done: Finished) -> tuple[Any, ...]:
         sha, content_type = row.body, row.content_type
-        if destination.send == "fhir" and result.draft is not None:
-            made = self.store.bodies.prepare(bundle(result.draft))
+        if destination.send != "original":
+            octets, content_type = _to_send(result, destination)
+            made = self.store.bodies.prepare(octets)
             done.bodies.append(made)
-            sha, content_type = made[0], "application/fhir+json"
-        elif destination.send == "document" and result.draft is not None:
-            binary = next((e for e in result.draft.entries.values() if e.octets is not None), None)
-            if binary is not None and binary.octets is not None:
-                made = self.store.bodies.prepare(binary.octets)
-                done.bodies.append(made)
-                sha, content_type = made[0], str(binary.resource.get("contentType", content_type))
+            sha = made[0]
         return (
             self._take_id(), row.id, done.run, self.spec.name, destination.name, int(Sending.DUE),
             row.order_key, sha, content_type, row.type, row.control_id, row.trace, 0, done.at, done.at,
@@ -195,6 +190,24 @@ class Worker:
             self.counters.add("held", name, held)
         for done in batch.finished:
             self.counters.latency(name, now - clock.id_time(done.id))
+
+
+def _to_send(result: Result, destination: DestinationSpec) -> tuple[bytes, str]:
+    """What the destination asks for, and its media type.
+
+    :raises MappingError: when the message became no such thing: its peer must not get another instead.
+    """
+    if result.draft is not None and destination.send == "fhir":
+        return bundle(result.draft), "application/fhir+json"
+    for entry in result.draft.entries.values() if result.draft is not None else ():
+        if entry.octets is not None:
+            return entry.octets, str(entry.resource.get("contentType", "application/octet-stream"))
+    what = "no document" if destination.send == "document" else "nothing mapped"
+    raise MappingError(
+        f"the message has {what} to send to {destination.name!r}",
+        where=f"deliver.{destination.name}.send",
+        cure="send: original, or a when: that leaves such messages out",
+    )
 
 
 def _unfit(error: Exception) -> HubError:

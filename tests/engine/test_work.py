@@ -255,22 +255,18 @@ def test_what_is_sent(store: Store, bench: Bench, send: str, content_type: str, 
     assert store.bodies.read(bytes(made.body)).startswith(octets)
 
 
-@pytest.mark.parametrize("send", ["fhir", "document"])
-def test_without_mapping_the_original_is_sent(store: Store, bench: Bench, send: str) -> None:
-    """A message that no rule maps passes as it came."""
-    spec = bench.spec("adt", bench.to(send=send), map=())
+@pytest.mark.parametrize(("send", "mapped"), [("fhir", False), ("document", False), ("document", True)])
+def test_what_a_destination_asks_for_and_is_not_there_holds_the_message(
+    store: Store, bench: Bench, send: str, mapped: bool
+) -> None:
+    """A peer that wants FHIR or a document never gets the original instead."""
+    spec = bench.spec("adt", bench.to(send=send), **({} if mapped else {"map": ()}))
     receive(store, spec, body())
     work_on(store, spec)
-    (made,) = rows(store, delivery)
-    assert body() == store.bodies.read(bytes(made.body))
-
-
-def test_a_mapping_without_document_sends_the_original(store: Store, bench: Bench) -> None:
-    """``send: document`` of a message that carries none."""
-    spec = bench.spec("adt", bench.to(send="document"))
-    receive(store, spec, body())
-    work_on(store, spec)
-    assert body() == store.bodies.read(bytes(rows(store, delivery)[0].body))
+    assert rows(store, delivery) == []
+    (held,) = rows(store, message)
+    assert held.state == State.HELD
+    assert ".send" in held.error
 
 
 @pytest.mark.parametrize(
