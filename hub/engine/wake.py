@@ -15,10 +15,14 @@ from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 
+_LONGEST = 100  # octets of a socket's path that every Unix takes
+
 
 def _path(data: Path) -> Path:
-    # A socket's path may have 107 bytes: a deep home would not fit, so its digest names the socket.
-    name = sha256(str(data.resolve()).encode()).hexdigest()[:16]
+    own = data.resolve() / "wake.sock"  # only the owner of the hub gets into its data folder
+    if len(os.fsencode(own)) <= _LONGEST:
+        return own
+    name = sha256(os.fsencode(own)).hexdigest()[:16]
     return Path(tempfile.gettempdir()) / f"oncohub-{os.getuid()}-{name}.sock"
 
 
@@ -28,6 +32,7 @@ class Waker:
     def __init__(self, data: Path, heard: Callable[[str], None]) -> None:
         self._heard = heard
         self._path = _path(data)
+        self._path.parent.mkdir(parents=True, exist_ok=True)
         self._path.unlink(missing_ok=True)
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.bind(str(self._path))

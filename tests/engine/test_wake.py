@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import socket
+import tempfile
 import threading
 from pathlib import Path
 
@@ -67,3 +68,9 @@ def test_what_a_killed_hub_left_is_replaced(tmp_path: Path) -> None:
     assert heard.get(timeout=10) == "adt"
     nudger.close()
     waker.close()
+
+
+def test_the_socket_lies_where_only_the_owner_gets() -> None:
+    """In the data folder of the hub (mode 0700), but where its path would be too long for a socket."""
+    assert wake._path(Path("/srv/hub/data")) == Path("/srv/hub/data/wake.sock")
+    assert wake._path(Path("/srv") / ("d" * 100)).parent == Path(tempfile.gettempdir())
