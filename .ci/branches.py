@@ -17,7 +17,7 @@ def main(folder: Path, least: float) -> int:
     """Print a table; return 0 when every room has enough."""
     data = folder / "data"
     if any(p.name.startswith("data.") for p in folder.iterdir()):
-        subprocess.run(["coverage", "combine", "--append", "--quiet", str(folder)], check=True)  # noqa: S603,S607
+        subprocess.run(["coverage", "combine", "--append", "--quiet", str(folder)], check=True)  # noqa: S603,S607 - own tool
     report = folder / "report.json"
     subprocess.run(["coverage", "json", "--quiet", "-o", str(report)], check=True)  # noqa: S603,S607 - own tool
     files = json.loads(report.read_text(encoding="utf-8"))["files"]

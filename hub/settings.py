@@ -29,13 +29,13 @@ class Settings(BaseModel):
     profile: Literal["development", "production"] = Field(
         "development", description="production refuses demo secrets, open binds without TLS, debug"
     )
-    name: str = Field("oncohub", description="name of this hub, sent in MSH-3 of its answers")
+    name: str = Field("oncohub", description="name of this hub, as its CapabilityStatement says")
     database_url: str = Field("", repr=False, description="SQLAlchemy URL; default: SQLite in data/hub.db")
     bind: str = Field("127.0.0.1", description="address the listeners bind to")
     http_port: int = Field(8080, ge=0, le=65535, description="FHIR API, HTTP sources, metrics; 0 takes a free one")
     http_workers: int = Field(1, ge=1, le=64, description="processes of the HTTP server")
     mllp_port: int = Field(2575, ge=0, le=65535, description="default port of MLLP sources")
-    dicom_port: int = Field(11112, ge=0, le=65535, description="default port of DICOM sources")
+    dicom_port: int = Field(11112, ge=0, le=65535, description="default port of DICOM sources, which are to come")
     base_url: str = Field("", description="public URL of the FHIR API; default http://BIND:HTTP_PORT/fhir")
     runner: Literal["threads", "celery"] = Field("threads", description="who maps and delivers")
     redis_url: str = Field("redis://127.0.0.1:6379/0", repr=False, description="broker of the celery runner")
@@ -43,9 +43,13 @@ class Settings(BaseModel):
     tls_certificate: Path | None = Field(None, description="PEM certificate chain of the HTTP server")
     tls_key: Path | None = Field(None, description="PEM key of the HTTP server")
     behind_proxy: bool = Field(False, description="a TLS proxy on this host stands before an open bind")
-    debug: bool = Field(False, description="tracebacks in answers; never in production")
+    debug: bool = Field(False, description="logs everything, whatever log_level says; never in production")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    max_body: int = Field(64 * 1024 * 1024, ge=1024, description="largest message taken, in bytes")
+
+    @property
+    def verbosity(self) -> str:
+        """The level of the logs."""
+        return "debug" if self.debug else self.log_level
 
     @property
     def data(self) -> Path:

@@ -168,3 +168,9 @@ def test_settings_do_not_change(tmp_path: Path) -> None:
     settings = Settings.load(tmp_path)
     with pytest.raises(ValidationError, match="frozen"):
         settings.name = "other"
+
+
+def test_debug_logs_everything(tmp_path: Path) -> None:
+    """It wins over log_level, in every process of the hub."""
+    assert Settings.load(tmp_path, log_level="error").verbosity == "error"
+    assert Settings.load(tmp_path, log_level="error", debug=True).verbosity == "debug"

@@ -74,7 +74,7 @@ class HubProcess:
         beat = 0
         while not self._stopping.wait(1.0):
             beat += 1
-            for action in (self._reload, self._count, self._sweep, *((self._seen,) if beat % 10 == 0 else ())):
+            for action in (self._reload, self._count, self._sweep, *((self._serve_on,) if beat % 10 == 0 else ())):
                 try:
                     action()
                 except Exception as error:  # one failing duty must not end the others
@@ -101,11 +101,7 @@ class HubProcess:
     def _sweep(self) -> None:
         self.host.runner.sweep()
 
-    def _seen(self) -> None:
-        from hub.store import nodes
-
-        number = self.store.ids.node
-        self.store.write(lambda tx: nodes.seen(tx, number))
+    def _serve_on(self) -> None:
         if not self.http.alive():
             self.http.start()
 
@@ -156,7 +152,7 @@ def command(channels: tuple[str, ...], home: str | None, profile: str | None) ->
     began = time.perf_counter()
     settings = Settings.load(home, profile=profile)
     settings.check_profile()
-    logs.set_up(settings.log_level)
+    logs.set_up(settings.verbosity)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

@@ -21,7 +21,7 @@ def command(home: str | None, processes: int) -> None:
 
     settings = Settings.load(home)
     settings.check_profile()
-    logs.set_up(settings.log_level)
+    logs.set_up(settings.verbosity)
     store = open_store(settings)
     store.check_version()
     store.close()
@@ -38,5 +38,5 @@ def command(home: str | None, processes: int) -> None:
     app = make_worker(settings, load)
     app.worker_main(
         ["worker", "--pool=prefork", f"--concurrency={processes}", "--without-gossip", "--without-mingle",
-         "--without-heartbeat", f"--hostname=hub-{socket.gethostname()}", f"--loglevel={settings.log_level}"]
+         "--without-heartbeat", f"--hostname=hub-{socket.gethostname()}", f"--loglevel={settings.verbosity}"]
     )  # fmt: skip

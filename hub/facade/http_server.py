@@ -138,7 +138,7 @@ def listening(settings: Settings, port: int) -> Listening:
     """What the server's own process needs of the settings."""
     return Listening(
         settings.bind, port, settings.http_workers, str(settings.tls_certificate or ""),
-        str(settings.tls_key or ""), settings.log_level,
+        str(settings.tls_key or ""), settings.verbosity,
     )  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 import yaml
+from hub.adapters.http import HttpSourceOptions
 from sqlalchemy.engine import make_url
 
 from hub.cli import COMMANDS
@@ -220,7 +221,7 @@ def test_nginx_forwards_to_the_hub_and_takes_as_much(compose: dict[str, Any]) ->
     assert f"server hub:{settings.http_port};" in text
     assert f"proxy_pass hub:{settings.mllp_port};" in text
     assert inner == set(re.findall(r"listen (\d+) ssl;", text))
-    assert f"client_max_body_size {settings.max_body >> 20}m;" in text
+    assert f"client_max_body_size {HttpSourceOptions.model_fields['max_size'].default >> 20}m;" in text
     assert "ssl_verify_client on;" in text
     for variable in ("$request ", "$request_uri", "$args", "$http_authorization"):
         assert variable not in text
