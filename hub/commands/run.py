@@ -2,130 +2,86 @@
 
 from __future__ import annotations
 
-import contextlib
-import logging
 import os
 import signal
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
+from hub.errors import UnavailableError
+
 if TYPE_CHECKING:
-    from hub.engine.connector import Outgoing
-    from hub.engine.host import ChannelRunner
+    from hub.engine.host import Host
     from hub.engine.model import ChannelSpec
     from hub.settings import Settings
     from hub.store import Store
 
-log = logging.getLogger("hub.run")
-
 
 class HubProcess:
-    """The main process: store, runner, channels, the HTTP server as a child, and what is done each second."""
+    """The main process: it takes in; the mapper and the HTTP server are its children."""
 
     def __init__(self, settings: Settings, only: tuple[str, ...] = ()) -> None:
         from hub.channel.watch import Watcher
-        from hub.engine.counters import Counters
-        from hub.engine.host import Host
+        from hub.engine import engine
+        from hub.facade.http_server import HttpServer
+        from hub.process import Child
         from hub.store import open_store
 
         self.settings, self.only = settings, only
         self.store: Store = open_store(settings, "hub")
         self.store.upgrade()
-        self.counters = Counters()
-        self.watcher = Watcher(settings, only)
-        self.host = Host(settings, self.store, self._runner(), self.counters)
-        self.http: Any = None
-        self._waker: Any = None
-        self._stopping = threading.Event()
-        self._each_second = threading.Thread(target=self._loop, name="each-second", daemon=True)
-
-    def _runner(self) -> ChannelRunner:
-        if self.settings.runner == "celery":
-            from hub.engine.wide import WideRunner
-
-            return WideRunner(self.store, self.counters, self.settings.redis_url)
-        from hub.engine.threads import ThreadRunner
-
-        return ThreadRunner(self.store, self.counters, self._feed)
-
-    def _feed(self, channel: str, item: Outgoing) -> None:
-        self.host.feed(channel, item)  # the host is made after its runner
+        self.http = HttpServer(settings, settings.http_port, only)
+        self.mapper = Child(settings, "hub.commands.mapper") if settings.runner == "threads" else None
+        duties = [(1, self._map_on), (10, self._serve_on)]
+        if self.mapper is None:
+            duties.append((60, lambda: prune(self.store, self.engine.host)))
+        self.engine = engine.intake(settings, self.store, Watcher(settings, only).scan, duties)
 
     def start(self) -> None:
-        from hub.engine.wake import Waker
-        from hub.facade.http_server import HttpServer
-
-        # Several handovers a message between listener, writer and mapper: at the usual 5 ms a thread
-        # that computes would hold up each of them.
+        # Several handovers a message between listener and writer: at the usual 5 ms a thread that
+        # computes would hold up each of them.
         sys.setswitchinterval(0.0001)
-        self.http = HttpServer(self.settings, self.settings.http_port, self.only)
         self.http.start()
-        self._waker = Waker(self.settings.data, self.host.runner.look)
-        self.host.runner.start()
-        self.host.apply(self.watcher.scan())
+        self._start_mapper()
+        self.engine.start()
         self.http.wait_ready(20.0)
-        self._each_second.start()
+        if self.mapper is not None and not self.mapper.wait_ready(20.0):
+            raise UnavailableError("the mapper did not come up", where="hub run", cure="see its log, and hub doctor")
 
-    def _loop(self) -> None:
-        beat = 0
-        while not self._stopping.wait(1.0):
-            beat += 1
-            for action in (self._reload, self._count, self._sweep, *((self._serve_on,) if beat % 10 == 0 else ())):
-                try:
-                    action()
-                except Exception as error:  # one failing duty must not end the others
-                    from hub.logs import event
+    def _start_mapper(self) -> None:
+        if self.mapper is not None:
+            self.mapper.start(["--only", ",".join(self.only)], says_ready=True)
 
-                    event(log, logging.ERROR, "housekeeping failed", stage=action.__name__, error=type(error).__name__)
-            if beat % 60 == 0:
-                threading.Thread(target=self._prune, name="prune", daemon=True).start()
-
-    def _reload(self) -> None:
-        self.host.apply(self.watcher.scan())
-
-    def _count(self) -> None:
-        from hub.engine import counters
-
-        taken = self.counters.take()
-        if taken:
-            try:
-                self.store.writer("work").call(counters.store, taken)
-            except Exception:
-                self.counters.put_back(taken)
-                raise
-
-    def _sweep(self) -> None:
-        self.host.runner.sweep()
+    def _map_on(self) -> None:
+        if self.mapper is not None and not self.mapper.alive():
+            self._start_mapper()
 
     def _serve_on(self) -> None:
         if not self.http.alive():
             self.http.start()
 
-    def _prune(self) -> None:
-        for running in list(self.host.channels.values()):
-            prune_channel(self.store, running.spec)
-
     def addresses(self) -> dict[str, str]:
         found = {"http": self.http.url}
-        for name, running in self.host.channels.items():
+        for name, running in self.engine.host.channels.items():
             if running.source is not None and running.source.address:
                 found[name] = running.source.address
         return found
 
     def stop(self) -> None:
-        self._stopping.set()
-        with contextlib.suppress(Exception):
-            self._waker.close()
-        if self.http is not None:
-            self.http.stop()
-        self.host.stop()
-        with contextlib.suppress(Exception):
-            self._count()
+        self.http.stop()
+        self.engine.stop()
+        if self.mapper is not None:
+            self.mapper.stop()
         self.store.close()
+
+
+def prune(store: Store, host: Host) -> None:
+    """Apply the retention of each channel, beside all else that goes on."""
+    specs = [running.spec for running in host.channels.values()]
+    threading.Thread(target=lambda: [prune_channel(store, spec) for spec in specs], name="prune", daemon=True).start()
 
 
 def prune_channel(store: Store, spec: ChannelSpec) -> int:

@@ -5,5 +5,6 @@ through :mod:`hub.registry`, channels arrive as :class:`hub.engine.model.Channel
 
 The way of a message: ``intake`` stores it and only then has it answered; ``pipeline`` (pure) reads,
 maps, validates and routes it; ``work`` stores what came out together with its deliveries, in one
-transaction; ``deliver`` sends.  ``lanes`` keep the order; ``threads`` and ``wide`` are the two runners.
+transaction; ``deliver`` sends.  ``threads`` and ``wide`` are the two runners; ``engine`` says which process of
+a hub does what: one that takes in never maps, so what computes holds up no answer.
 """

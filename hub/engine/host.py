@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from functools import partial
 from typing import Any, Protocol
 
@@ -46,6 +47,18 @@ class ChannelRunner(Runner, Protocol):
     def stop(self, within: float) -> None: ...
 
 
+class Sources(Enum):
+    """Which sources live in a process."""
+
+    OWN = "own"  # those that listen, or look, by themselves
+    HOSTED = "hosted"  # those that are WSGI applications of the HTTP server
+    NONE = "none"
+
+    def has(self, hosted: bool) -> bool:
+        """Whether a source, hosted or not, is one of them."""
+        return self is (Sources.HOSTED if hosted else Sources.OWN)
+
+
 @dataclass(slots=True)
 class Running:
     """A channel with what lives of it in this process."""
@@ -67,13 +80,14 @@ class Changes:
 
 
 class Host:
-    """The channels of this process; ``hosted`` selects those that live inside the HTTP server."""
+    """The channels of this process, and those of their sources that live in it."""
 
     def __init__(
-        self, settings: Settings, store: Store, runner: ChannelRunner, counters: Counters, *, hosted: bool = False
-    ) -> None:
+        self, settings: Settings, store: Store, runner: ChannelRunner, counters: Counters,
+        sources: Sources = Sources.OWN,
+    ) -> None:  # fmt: skip
         self.settings, self.store, self.runner, self.counters = settings, store, runner, counters
-        self.hosted = hosted
+        self.sources = sources
         store.take_id()  # gets this process its number now, before the writer itself could need one
         self.mounts: dict[str, Callable[..., Any]] = {}
         self.channels: dict[str, Running] = {}
@@ -119,6 +133,7 @@ class Host:
     def _use(self, spec: ChannelSpec) -> None:
         connector = registry.connector(spec.source.kind)
         running = self.channels.get(spec.name)
+        ours = self.sources.has(connector.hosted)
         if not spec.enabled:
             self._remove(spec.name)
             self._note(spec, "stopped", "enabled: false")
@@ -132,7 +147,7 @@ class Host:
         self.runner.add(spec)
         if connector.source is None:
             raise NotFoundError(f"the connector {spec.source.kind!r} has no source", where="source")
-        if not same_source and connector.hosted == self.hosted:
+        if ours and not same_source:
             if running.source is not None:
                 running.source.stop()
                 running.source = None
@@ -142,7 +157,7 @@ class Host:
                 source.stop()  # it took so long that the channel went, or changed, meanwhile
                 return
             running.source = source
-        if connector.hosted == self.hosted:
+        if ours:
             self._note(spec, "running", "", running.source.address if running.source else "")
 
     def _note(self, spec: ChannelSpec, state: str, detail: str, address: str = "") -> None:
@@ -191,7 +206,7 @@ class Host:
                     running.source = None
             self.runner.stop(within)
             for running in list(self.channels.values()):
-                if registry.connector(running.spec.source.kind).hosted == self.hosted:
+                if self.sources.has(registry.connector(running.spec.source.kind).hosted):
                     self._note(running.spec, "stopped", "the hub was stopped")
             self.channels.clear()
 

@@ -18,19 +18,18 @@ from hub.engine.counters import Counters
 from hub.engine.model import ChannelSpec
 from hub.engine.pipeline import admit, lane_of, order_key
 from hub.engine.texts import clean, error_json
-from hub.engine.work import Item, Outcome, content_type_of
+from hub.engine.work import Outcome, content_type_of
 from hub.errors import HubError, RefusedError, UnavailableError
 from hub.logs import event
 from hub.source.reader import Envelope
 from hub.store import Store
-from hub.store.messages import REJECTED, NewMessage, Taken, Waiting, refuse, take_in
+from hub.store.messages import REJECTED, NewMessage, Taken, refuse, take_in
 from hub.store.tables import BROKEN, EXCERPT, State
 
 log = logging.getLogger("hub.intake")
 
 HOPS = 8  # channels a message may go through
 EXCERPT_SIZE = 64 * 1024
-KEEP_NEAR = 64 * 1024  # bodies up to this size wait for their mapping in memory
 TELL_EVERY = 10.0  # seconds between two lines about a store that does not take messages
 APPLICATION_WAIT = 30.0  # seconds an application answer may take
 
@@ -38,8 +37,8 @@ APPLICATION_WAIT = 30.0  # seconds an application answer may take
 class Runner(Protocol):
     """Who works on what was taken in."""
 
-    def push(self, spec: ChannelSpec, item: Item) -> None:
-        """A message of the channel waits; the item may be kept in memory, or forgotten."""
+    def came(self, channel: str, lane: int) -> None:
+        """A message waits in a lane of the channel; it is committed, and is read from the store."""
 
     def when_mapped(self, message_id: int, told: Callable[[Outcome | None], None], within: float) -> None:
         """Call ``told`` once with the outcome of the message, or with None after ``within`` seconds."""
@@ -146,17 +145,11 @@ class Intake:
             self._counters.add("duplicate" if taken.duplicate else verdict.status, spec.name)
             self._counters.add("received_bytes", spec.name, len(body))
             if verdict.status == "accepted" and not taken.duplicate:
-                row = Waiting(
-                    new.id, spec.name, "", new.type, new.control_id, new.order_key, new.trace, 0, new.body[0],
-                    new.content_type, new.body[1],
-                )  # fmt: skip
                 if waiting:
                     self._runner.when_mapped(
                         new.id, lambda outcome: self._application(verdict, outcome, answer, done), APPLICATION_WAIT
                     )
-                # A large body is read again when its turn comes: a queue of them would fill the memory.
-                near = len(body) <= KEEP_NEAR
-                self._runner.push(spec, Item(row, body if near else None, verdict.envelope if near else None, waiting))
+                self._runner.came(spec.name, new.lane)
                 if waiting:
                     return
             elif verdict.status == "rejected":
@@ -208,7 +201,7 @@ class Intake:
         self, verdict: Verdict, outcome: Outcome | None, answer: Answerer, done: Callable[[Receipt], None]
     ) -> None:
         """Word the outcome of the mapping; without one in time, the commit is what is answered."""
-        if outcome is None or outcome[0] is not State.HELD:
+        if outcome is None or outcome[0] not in (State.HELD, State.CANCELLED):
             done(Receipt(verdict, _worded(answer, verdict)))
             return
         verdict.status, verdict.error = "rejected", outcome[1]

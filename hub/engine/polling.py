@@ -15,9 +15,11 @@ from hub.errors import HubError, MappingError, UnavailableError
 from hub.store import Store, tables
 from hub.store.tables import State
 
+FIRST, LAST = 0.002, 0.02  # seconds between two looks, from the moment somebody begins to wait
+
 
 class PolledOutcomes:
-    """Looks every 20 ms, and only while somebody waits."""
+    """Looks only while somebody waits, at first often."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -32,22 +34,26 @@ class PolledOutcomes:
         self._wanted.set()
 
     def _loop(self) -> None:
+        pause = FIRST
         while not self._stopping.is_set():
             if not self._outcomes.pending():
                 self._wanted.wait(1.0)
+            if self._wanted.is_set():
                 self._wanted.clear()
-                continue
+                pause = FIRST
+            self._stopping.wait(pause)
+            pause = min(LAST, pause * 1.5)
             with contextlib.suppress(UnavailableError):
                 self._look()
-            self._stopping.wait(0.02)
 
     def _look(self) -> None:
+        pending = self._outcomes.pending()
+        if not pending:
+            return
         row = tables.message.c
         with self._store.reading() as conn:
             found = conn.execute(
-                select(row.id, row.state, row.error).where(
-                    row.id.in_(self._outcomes.pending()), row.state != int(State.WAITING)
-                )
+                select(row.id, row.state, row.error).where(row.id.in_(pending), row.state != int(State.WAITING))
             ).all()
         self._outcomes.tell({r.id: (State(r.state), read_error(r.error)) for r in found})
 

@@ -22,9 +22,9 @@ from redis.exceptions import RedisError
 
 from hub.engine.counters import Counters
 from hub.engine.model import ChannelSpec
-from hub.engine.pipeline import LANES, lane_of
+from hub.engine.pipeline import LANES
 from hub.engine.polling import PolledOutcomes
-from hub.engine.work import Item, Outcome
+from hub.engine.work import Outcome
 from hub.logs import event
 from hub.store import Store
 
@@ -112,8 +112,8 @@ class WideRunner:
     def remove(self, name: str) -> None:
         self._specs.pop(name, None)
 
-    def push(self, spec: ChannelSpec, item: Item) -> None:
-        self._mark(spec.name, str(lane_of(item.row.order_key, item.row.id)))
+    def came(self, channel: str, lane: int) -> None:
+        self._mark(channel, str(lane))
 
     def _mark(self, channel: str, lane: str) -> None:
         with self._mutex:

@@ -37,16 +37,6 @@ Outcome = tuple[State, HubError | None]
 
 
 @dataclass(slots=True)
-class Item:
-    """A waiting message with what is already at hand of it."""
-
-    row: Waiting
-    body: bytes | None = None
-    envelope: Envelope | None = None
-    urgent: bool = False  # its peer waits for the outcome
-
-
-@dataclass(slots=True)
 class Batch:
     """What a batch of messages came to, to be committed at once."""
 
@@ -78,51 +68,44 @@ class Worker:
         self.store, self.spec, self.counters = store, spec, counters
         self._take_id = store.ids.take  # here, because the writer cannot ask itself for the first id
 
-    def work(self, items: Sequence[Item]) -> dict[int, Outcome]:
+    def work(self, rows: Sequence[Waiting]) -> dict[int, Outcome]:
         """Map and commit messages; return what became of each.
 
         :raises UnavailableError: when the store cannot be written; nothing was changed.
         """
-        self._fetch(items)
+        bodies = self._bodies(rows)
         batch = Batch(at=clock.now(), take_id=self._take_id)
-        for item in items:
-            self._one(item, batch)
+        for row in rows:
+            self._one(row, bodies.get(row.body), batch)
         try:
             self.store.writer("work").call(commit, batch)
         except UnavailableError:
             raise
         except Exception as error:  # a value that no column takes, an element that cannot be indexed
-            if len(items) > 1:
+            if len(rows) > 1:
                 outcomes: dict[int, Outcome] = {}
-                for item in items:
-                    outcomes |= self.work([item])
+                for row in rows:
+                    outcomes |= self.work([row])
                 return outcomes
-            return self._unfit(items[0], error)
+            return self._unfit(rows[0], error)
         self._count(batch)
         return batch.outcomes
 
-    def _fetch(self, items: Sequence[Item]) -> None:
-        missing = [i for i in items if i.body is None]
-        if not missing:
-            return
+    def _bodies(self, rows: Sequence[Waiting]) -> dict[bytes, bytes]:
         try:
-            bodies = self.store.bodies.read_many(i.row.body for i in missing)
+            return self.store.bodies.read_many(row.body for row in rows)
         except NotFoundError:  # pruned: each by itself, so that only those without are held
-            bodies = {}
-        for item in missing:
-            item.body = bodies.get(item.row.body)
+            return {}
 
-    def _result(self, item: Item) -> Result:
+    def _result(self, row: Waiting, body: bytes | None) -> Result:
         try:
-            body = item.body if item.body is not None else self.store.bodies.read(item.row.body)
+            return run(self.spec, self.store.bodies.read(row.body) if body is None else body)
         except NotFoundError as error:
             return Result(Envelope(), state=State.HELD, error=error, stages=[("read", 0, "held")])
-        return run(self.spec, body, item.envelope)
 
-    def _one(self, item: Item, batch: Batch) -> None:
-        row, spec = item.row, self.spec
-        result = self._result(item)
-        done = Finished(row.id, result.state, spec.revision, batch.at, row.runs + 1)
+    def _one(self, row: Waiting, body: bytes | None, batch: Batch) -> None:
+        result = self._result(row, body)
+        done = Finished(row.id, result.state, self.spec.revision, batch.at, row.runs + 1)
         try:
             if result.draft is not None:  # of held messages too: people look for them by these
                 done.keys = tuple((k, clean(v, 199)) for k, v in result.draft.keys if v)
@@ -168,24 +151,21 @@ class Worker:
             None, None, None,
         )  # fmt: skip
 
-    def _unfit(self, item: Item, error: Exception) -> dict[int, Outcome]:
+    def _unfit(self, row: Waiting, error: Exception) -> dict[int, Outcome]:
         """Hold a message whose result the database refuses, rather than stop the channel on it."""
         reason = _unfit(error)
         at = clock.now()
-        held = Finished(
-            item.row.id, State.HELD, self.spec.revision, at, item.row.runs + 1, error=error_json(reason, "store")
-        )
-        event(
-            log, logging.ERROR, "store refused a result", message=clock.show_id(item.row.id), error=type(error).__name__
-        )
+        held = Finished(row.id, State.HELD, self.spec.revision, at, row.runs + 1, error=error_json(reason, "store"))
+        event(log, logging.ERROR, "store refused a result", message=clock.show_id(row.id), error=type(error).__name__)
         self.store.writer("work").call(commit, Batch([held], [], at, self._take_id))
         self.counters.add("held", self.spec.name)
-        return {item.row.id: (State.HELD, reason)}
+        return {row.id: (State.HELD, reason)}
 
     def _count(self, batch: Batch) -> None:
         name, now = self.spec.name, clock.now()
         held = sum(1 for state, _ in batch.outcomes.values() if state is State.HELD)
-        self.counters.add("mapped", name, len(batch.outcomes) - held)
+        refused = sum(1 for state, _ in batch.outcomes.values() if state is State.CANCELLED)
+        self.counters.add("mapped", name, len(batch.outcomes) - held - refused)
         if held:
             self.counters.add("held", name, held)
         for done in batch.finished:

@@ -18,9 +18,8 @@ from hub.engine.deliver import Sender
 from hub.engine.host import destination_called
 from hub.engine.intake import Intake
 from hub.engine.model import ChannelSpec, DestinationSpec
-from hub.engine.pipeline import lane_of
 from hub.engine.wide import DELIVER, MAP, Asker, make_app
-from hub.engine.work import BATCH, BATCH_BYTES, Item, Outcome, Worker
+from hub.engine.work import BATCH, BATCH_BYTES, Outcome, Worker
 from hub.errors import UnavailableError
 from hub.logs import event
 from hub.settings import Settings
@@ -78,7 +77,7 @@ class WorkerProcess:
                 rows, _ = messages.waiting(tx, spec.name, BATCH, BATCH_BYTES, lane)
             if not rows:
                 break
-            worker.work([Item(row) for row in rows])
+            worker.work(rows)
             total += len(rows)
             for destination in spec.destinations:
                 self.asker.ask(DELIVER, spec.name, destination.name)
@@ -123,8 +122,8 @@ class WorkerProcess:
         intake = Intake(self.store, spec, self, self.counters, self.settings.bind)
         intake.feed(item.body, clock.read_id(item.trace), item.message_id)
 
-    def push(self, spec: ChannelSpec, item: Item) -> None:
-        self.asker.ask(MAP, spec.name, str(lane_of(item.row.order_key, item.row.id)))
+    def came(self, channel: str, lane: int) -> None:
+        self.asker.ask(MAP, channel, str(lane))
 
     def when_mapped(self, message_id: int, told: Callable[[Outcome | None], None], within: float) -> None:
         """Nobody waits for an application answer inside a worker."""

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import socket
 import ssl
-import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 
-from pydantic import SecretStr
-
 from hub.errors import UnavailableError
 from hub.facade.serve import Listening
-from hub.settings import PREFIX, Settings
+from hub.process import Child
+from hub.settings import Settings
 
 _READY = 20.0  # seconds until a server that does not answer is given up
 _TRIES = 5
@@ -34,7 +29,7 @@ class HttpServer:
     def __init__(self, settings: Settings, port: int | None = None, only: Sequence[str] = ()) -> None:
         self._settings, self._only = settings, tuple(only)
         self._wanted = settings.http_port if port is None else port
-        self._process: subprocess.Popen[bytes] | None = None
+        self._child = Child(settings, "hub.facade.serve")
         self.port = self._wanted
 
     def start(self) -> int:
@@ -44,7 +39,10 @@ class HttpServer:
         """
         self.stop()
         self.port = _free_port(self._settings.bind, self.port)
-        self._process = self._spawn()
+        self._child.start([
+            "--port", str(self.port), "--only", ",".join(self._only),
+            "--listening", json.dumps(asdict(listening(self._settings, self.port))),
+        ])  # fmt: skip
         return self.port
 
     def wait_ready(self, within: float = _READY) -> int:
@@ -75,38 +73,16 @@ class HttpServer:
 
     def alive(self) -> bool:
         """Whether its process runs."""
-        return self._process is not None and self._process.poll() is None
+        return self._child.alive()
 
     @property
     def pid(self) -> int:
         """Number of its process; 0 when it does not run."""
-        return self._process.pid if self._process is not None and self.alive() else 0
+        return self._child.pid
 
     def stop(self, within: float = 5.0) -> None:
         """End it; requests under way have ``within`` seconds."""
-        process, self._process = self._process, None
-        if process is None:
-            return
-        if process.poll() is None:
-            process.send_signal(signal.SIGTERM)
-            try:
-                process.wait(within)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-        if process.stdin is not None:
-            process.stdin.close()
-
-    def _spawn(self) -> subprocess.Popen[bytes]:
-        command = [
-            sys.executable, "-m", "hub.facade.serve",
-            "--home", str(self._settings.home), "--port", str(self.port), "--parent", str(os.getpid()),
-            "--only", ",".join(self._only),
-            "--listening", json.dumps(asdict(listening(self._settings, self.port))),
-        ]  # fmt: skip
-        return subprocess.Popen(  # noqa: S603 - our own module
-            command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, env=_environment(self._settings)
-        )
+        self._child.stop(within)
 
     def _answers(self, within: float) -> bool:
         until = time.monotonic() + within
@@ -140,17 +116,6 @@ def listening(settings: Settings, port: int) -> Listening:
         settings.bind, port, settings.http_workers, str(settings.tls_certificate or ""),
         str(settings.tls_key or ""), settings.verbosity,
     )  # fmt: skip
-
-
-def _environment(settings: Settings) -> dict[str, str]:
-    """The environment in which the child reads the same settings, also those that were given by hand."""
-    told = {}
-    for name, field in Settings.model_fields.items():
-        value = getattr(settings, name)
-        if name != "home" and value != field.default:
-            text = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
-            told[f"{PREFIX}{name.upper()}"] = text
-    return dict(os.environ) | told
 
 
 def _reachable(bind: str) -> str:

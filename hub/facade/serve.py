@@ -1,50 +1,21 @@
 """The HTTP server as a process of its own: granian and its workers.
 
-``python -m hub.facade.serve --home HOME --port PORT``, started by :mod:`hub.facade.http_server`.  It ends
-when its parent does, however that ends: the parent holds the other end of its standard input, which the
-system closes, and its workers carry PR_SET_PDEATHSIG (prctl(2)).
+``python -m hub.facade.serve --home HOME --port PORT``, started by :mod:`hub.facade.http_server`; it ends
+with its parent (:mod:`hub.process`), and its workers with it.
 """
 
 from __future__ import annotations
 
 import argparse
-import ctypes
 import json
 import os
-import select
-import signal
-import sys
-import threading
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from hub import logs
+from hub.process import end_with
 
 _THREADS = 8
-
-
-def die_with_parent() -> None:
-    """Have the system kill this process when the one that made it dies (Linux)."""
-    parent = os.getppid()
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGKILL, 0, 0, 0)  # 1 is PR_SET_PDEATHSIG
-    if os.getppid() != parent:  # it died before the system was told
-        os._exit(1)
-
-
-def watch(parent: int, pipe: int = 0, within: float = 5.0) -> None:
-    """End this process when its parent is gone: the pipe closes, or somebody else became the parent.
-
-    :param within: seconds that requests under way have.
-    """
-    gone = False
-    while not gone:
-        readable, _, _ = select.select([pipe], [], [], 2.0)
-        gone = (bool(readable) and not os.read(pipe, 1)) or os.getppid() != parent
-    os.kill(os.getpid(), signal.SIGTERM)
-    time.sleep(within)
-    os._exit(1)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -56,8 +27,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--listening", default="", help="JSON of Listening; default: read the settings")
     parser.add_argument("--only", default="", help="names of channels, with commas")
     given = parser.parse_args(arguments)
-    if given.parent:
-        threading.Thread(target=watch, args=(given.parent,), daemon=True, name="parent-watch").start()
+    end_with(given.parent)
     os.environ["HUB_HOME"] = given.home
     os.environ["HUB_SERVE_ONLY"] = given.only
     if given.port is not None:

@@ -151,11 +151,12 @@ def make_app(home: str, mounts: Mounts | None = None) -> Application:
     closing: list[Callable[[], None]] = [store.close]
     if mounts is None:
         from hub.channel.watch import Watcher
-        from hub.engine.hosted import open_hosted
+        from hub.engine import engine
 
         only = tuple(filter(None, os.environ.get(ONLY, "").split(",")))
-        hosted = open_hosted(settings, store, Watcher(settings, only).scan)
-        mounts = hosted.mounts
+        hosted = engine.hosted(settings, store, Watcher(settings, only).scan)
+        hosted.start()
+        mounts = hosted.host.mounts
         closing.insert(0, hosted.stop)
     return Application(store, settings, mounts, lambda: render(store), closing)
 
@@ -164,7 +165,7 @@ def worker() -> Application:
     """The application of one process of the server; ``hub.facade.serve`` put the home in the environment."""
     from multiprocessing.util import Finalize
 
-    from hub.facade.serve import die_with_parent
+    from hub.process import die_with_parent
 
     die_with_parent()
     made = make_app(os.environ["HUB_HOME"])

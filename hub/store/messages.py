@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+from sqlalchemy import Table
 
 from hub.store import tables
 from hub.store.bodies import BodyRow
 from hub.store.tables import CONTROL_REUSED, Sending, State
-from hub.store.writer import Tx, batched
+from hub.store.writer import Tx, batched, before
 
 REJECTED = 8  # message.flags: answered with a refusal; sent again it is judged anew
 
@@ -112,12 +114,28 @@ def take_in(tx: Tx, items: Sequence[NewMessage]) -> list[Taken]:
                 known.setdefault(mark, {})[item.body[0]] = (item.id, item.answer)
         fresh.append(item)
         out.append(Taken(item.id, False, item.answer, reused))
-    tx.insert_all(
-        (tables.body, [m.body for m in fresh], True),
-        (tables.message, [_row(m) for m in fresh], False),
-        (tables.message_key, [(kind, value, m.id) for m in fresh for kind, value in dict.fromkeys(m.keys)], False),
-    )
+    tx.insert_all(*_rows(fresh))
     return out
+
+
+@before(take_in)
+def take_new(tx: Tx, items: Sequence[NewMessage]) -> Callable[[], list[Taken] | None] | None:
+    """Store messages of one channel that all are new, as they mostly are; none of them when one is not."""
+    controls = [item.control_id for item in items if item.control_id]
+    if len(set(controls)) < len(controls) or len({item.channel for item in items}) > 1:
+        return None
+    _one_at_a_time(tx, items)
+    known = f"SELECT 1 FROM message WHERE flags & {REJECTED} = 0 AND channel = %b AND control_id = ANY(%b::text[])"
+    inserted = tx.insert_unless(known, (items[0].channel, controls), *_rows(items))
+    return lambda: [Taken(m.id, False, m.answer) for m in items] if inserted() else None
+
+
+def _rows(fresh: Sequence[NewMessage]) -> tuple[tuple[Table, list[tuple[Any, ...]], bool], ...]:
+    return (
+        (tables.body, [m.body for m in fresh], True),
+        (tables.message_key, [(kind, value, m.id) for m in fresh for kind, value in dict.fromkeys(m.keys)], False),
+        (tables.message, [_row(m) for m in fresh], False),
+    )
 
 
 def _row(m: NewMessage) -> tuple[Any, ...]:

@@ -29,6 +29,9 @@ from hub.store.tables import body
 
 T = TypeVar("T")
 Handler = Callable[["Tx", list[Any]], Sequence[Any]]
+# Writes items on the condition that all is as it mostly is, and asks nothing on the way.  Returns what tells
+# after the commit the results, or None when nothing was written; or None at once, when it does not try.
+Quick = Callable[["Tx", list[Any]], Callable[[], Sequence[Any] | None] | None]
 Done = Callable[[Any, BaseException | None], None]
 CheckBody = Callable[[Sequence[Any]], None]  # raises when the file of a large body is not there
 
@@ -36,6 +39,9 @@ log = logging.getLogger("hub.store")
 
 # Handlers that use only the batch methods of Tx, never ``conn``: they may run in a pipeline.
 BATCHED: set[Handler] = set()
+
+# On PostgreSQL, what is tried before a handler of BATCHED: it costs one round trip, commit included.
+QUICK: dict[Handler, Quick] = {}
 
 _BATCH = 512
 _MOMENT = 0.0008  # seconds; a round trip of a peer on the network of a hospital
@@ -46,32 +52,62 @@ _BODIES = 0x0C0BD1E5  # advisory lock: who writes bodies shares it, who sweeps t
 
 
 @lru_cache(maxsize=512)
-def _insert_sql(table: Table, backend: str, ignore: bool, few: int = 0) -> str:
-    """``few``: that many rows as single values; 0 as arrays on PostgreSQL, one row a time on SQLite."""
+def _insert_sql(table: Table, backend: str, ignore: bool, few: int = 0, unless: str = "") -> str:
+    """``few``: that many rows as single values; 0 as arrays on PostgreSQL, one row a time on SQLite.
+
+    :param unless: a query; when it finds a row, nothing is inserted (PostgreSQL).
+    """
     names = ", ".join(f'"{c.name}"' for c in table.columns)
     head = f'INSERT INTO "{table.name}" ({names})'
-    tail = " ON CONFLICT DO NOTHING" if ignore else ""
+    tail = (f" WHERE NOT EXISTS ({unless})" if unless else "") + (" ON CONFLICT DO NOTHING" if ignore else "")
     if backend != "postgresql":
         return f"{head} VALUES ({', '.join('?' for _ in table.columns)}){tail}"
+    types = [_array_type(c.type) for c in table.columns]
+    if few and unless:
+        values = ", ".join(f"({', '.join(f'%b::{kind}' for kind in types)})" for _ in range(few))
+        return f"{head} SELECT * FROM (VALUES {values}) v{tail}"
     if few:
-        row = f"({', '.join('%b' for _ in table.columns)})"
+        row = f"({', '.join('%b' for _ in types)})"
         return f"{head} VALUES {', '.join([row] * few)}{tail}"
-    arrays = ", ".join(f"%b::{_array_type(c.type)}[]" for c in table.columns)
+    arrays = ", ".join(f"%b::{kind}[]" for kind in types)
     return f"{head} SELECT * FROM unnest({arrays}){tail}"
 
 
 @lru_cache(maxsize=512)
-def _inserts_sql(tables: tuple[tuple[Table, bool, int], ...]) -> str:
-    *first, last = [_insert_sql(table, "postgresql", ignore, few) for table, ignore, few in tables]
+def _inserts_sql(tables: tuple[tuple[Table, bool, int], ...], unless: str = "") -> str:
+    *first, last = [_insert_sql(table, "postgresql", ignore, few, unless) for table, ignore, few in tables]
     if not first:
         return last
     return "WITH " + ", ".join(f"i{n} AS ({sql})" for n, sql in enumerate(first)) + " " + last
+
+
+def _shaped(
+    batches: Sequence[tuple[Table, Sequence[Sequence[Any]], bool]], besides: Sequence[Any] = ()
+) -> tuple[tuple[tuple[Table, bool, int], ...], list[Any]]:
+    """The shape of a statement for :func:`_inserts_sql`, and its values, after each table ``besides``."""
+    given: list[Any] = []
+    # A lone message goes as single values: the driver makes arrays in Python, values in C.
+    few = sum(len(rows) for _, rows, _ in batches) <= _FEW
+    for _, rows, _ in batches:
+        given += [value for row in rows for value in row] if few else [list(c) for c in zip(*rows, strict=True)]
+        given += besides
+    return tuple((table, ignore, len(rows) if few else 0) for table, rows, ignore in batches), given
 
 
 def batched(handler: Handler) -> Handler:
     """Mark a handler as one of ``BATCHED``."""
     BATCHED.add(handler)
     return handler
+
+
+def before(handler: Handler) -> Callable[[Quick], Quick]:
+    """Mark what is tried in the place of a handler; see ``QUICK``."""
+
+    def mark(quick: Quick) -> Quick:
+        QUICK[handler] = quick
+        return quick
+
+    return mark
 
 
 def _array_type(kind: Any) -> str:
@@ -129,15 +165,25 @@ class Tx:
                 self._bodies_come(rows)
         self._insert_postgres(filled)
 
+    def insert_unless(
+        self, known: str, values: Sequence[Any], *batches: tuple[Table, Sequence[Sequence[Any]], bool]
+    ) -> Callable[[], bool]:
+        """On PostgreSQL, insert into several tables when a query finds nothing, all in one statement.
+
+        :param known: the query, written with ``%b``.
+        :returns: to be asked after the commit: whether rows were inserted, judged by the last table.
+        """
+        filled = [b for b in batches if b[1]]
+        for table, rows, _ in filled:
+            if table is body:
+                self._bodies_come(rows)
+        shape, given = _shaped(filled, values)
+        cursor = self.raw.execute(_inserts_sql(shape, known), given)
+        return lambda: bool(cursor.rowcount)
+
     def _insert_postgres(self, batches: list[tuple[Table, Sequence[Sequence[Any]], bool]]) -> None:
-        # A lone message goes as single values: the driver makes arrays in Python, values in C.
-        if sum(len(rows) for _, rows, _ in batches) <= _FEW:
-            shape = tuple((table, ignore, len(rows)) for table, rows, ignore in batches)
-            values = [value for _, rows, _ in batches for row in rows for value in row]
-        else:
-            shape = tuple((table, ignore, 0) for table, _, ignore in batches)
-            values = [list(column) for _, rows, _ in batches for column in zip(*rows, strict=True)]
-        self.raw.execute(_inserts_sql(shape), values)
+        shape, given = _shaped(batches)
+        self.raw.execute(_inserts_sql(shape), given)
 
     def _bodies_come(self, rows: Sequence[Sequence[Any]]) -> None:
         if self._check_body is not None:
@@ -305,17 +351,13 @@ class Writer:
         if self._conn is None or self._conn.closed or self._conn.invalidated:
             with told(self._engine, "write"):  # without a server it is not tried again at once
                 self._conn = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-        results: list[Any] = []
         try:
-            tx = Tx(self._conn, self._check_body)
-            # Begun and committed by hand, so that on PostgreSQL both travel in the pipeline as well.
-            with tx.pipelined() if all(h in BATCHED for h, _, _ in batch) else contextlib.nullcontext():
-                tx.raw.execute("BEGIN IMMEDIATE" if tx.backend == "sqlite" else "BEGIN")
-                for handler, group in groupby(batch, key=itemgetter(0)):
-                    results.extend(handler(tx, [item for _, item, _ in group]))
-                tx.raw.execute("COMMIT")
-            self._conn.commit()  # ends SQLAlchemy's own book-keeping of what ran on conn
-            return results
+            quick = QUICK.get(batch[0][0]) if self._conn.dialect.name == "postgresql" else None
+            if quick is not None and all(handler is batch[0][0] for handler, _, _ in batch):
+                results = self._at_once(self._conn, quick, [item for _, item, _ in batch])
+                if results is not None:
+                    return list(results)
+            return self._in_order(self._conn, batch)
         except BaseException as error:
             self._roll_back()
             if isinstance(error, Exception):
@@ -323,6 +365,24 @@ class Writer:
                 if meant is not error:
                     raise meant from error
             raise
+
+    def _at_once(self, conn: Connection, quick: Quick, items: list[Any]) -> Sequence[Any] | None:
+        tx = Tx(conn, self._check_body)
+        with tx.pipelined():  # by itself one transaction, where nothing is asked on the way (libpq §34.5.1.1)
+            later = quick(tx, items)
+        return later() if later is not None else None
+
+    def _in_order(self, conn: Connection, batch: list[tuple[Handler, Any, Done]]) -> list[Any]:
+        results: list[Any] = []
+        tx = Tx(conn, self._check_body)
+        # Begun and committed by hand, so that on PostgreSQL both travel in the pipeline as well.
+        with tx.pipelined() if all(h in BATCHED for h, _, _ in batch) else contextlib.nullcontext():
+            tx.raw.execute("BEGIN IMMEDIATE" if tx.backend == "sqlite" else "BEGIN")
+            for handler, group in groupby(batch, key=itemgetter(0)):
+                results.extend(handler(tx, [item for _, item, _ in group]))
+            tx.raw.execute("COMMIT")
+        conn.commit()  # ends SQLAlchemy's own book-keeping of what ran on conn
+        return results
 
     def _roll_back(self) -> None:
         conn = self._conn

@@ -7,7 +7,7 @@ import json
 import os
 import socket
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +23,9 @@ from hub.engine.connector import Receipt, Verdict
 from hub.engine.counters import Counters
 from hub.engine.intake import Intake
 from hub.engine.model import ChannelSpec
-from hub.engine.work import Item, Worker
+from hub.engine.work import Worker
 from hub.settings import Settings
-from hub.store import Store, channels, nodes
+from hub.store import Store, channels, messages, nodes
 
 CHANNEL = """\
 # admissions of the clinic
@@ -72,7 +72,6 @@ class Site:
 
     home: Path
     store: Store
-    pushed: list[Item] = field(default_factory=list)
 
     @property
     def file(self) -> Path:
@@ -95,11 +94,12 @@ class Site:
 
     def work(self) -> None:
         """Map what was taken in."""
-        items, self.pushed = self.pushed, []
-        Worker(self.store, self.spec, Counters()).work(items)
+        with self.store.looking() as tx:
+            rows, _ = messages.waiting(tx, self.spec.name, 100, 1 << 30)
+        Worker(self.store, self.spec, Counters()).work(rows)
 
-    def push(self, spec: ChannelSpec, item: Item) -> None:
-        self.pushed.append(item)
+    def came(self, channel: str, lane: int) -> None:
+        """It is read from the store when there is work to do."""
 
     def when_mapped(self, message_id: int, told: Callable[..., None], within: float) -> None:
         """Nobody waits for an application answer here."""

@@ -12,7 +12,7 @@ from hub.engine.counters import Counters
 from hub.engine.intake import Intake
 from hub.engine.model import ChannelSpec
 from hub.engine.outcomes import Outcomes
-from hub.engine.work import Item, Outcome
+from hub.engine.work import Outcome
 from hub.store import Store, messages
 from hub.store.tables import message
 
@@ -23,11 +23,11 @@ class Nobody:
     """A runner that works on nothing, and keeps what it was told."""
 
     def __init__(self) -> None:
-        self.pushed: list[Item] = []
+        self.came_in: list[tuple[str, int]] = []
         self.outcomes = Outcomes()
 
-    def push(self, spec: ChannelSpec, item: Item) -> None:
-        self.pushed.append(item)
+    def came(self, channel: str, lane: int) -> None:
+        self.came_in.append((channel, lane))
 
     def when_mapped(self, message_id: int, told: Any, within: float) -> None:
         self.outcomes.wait(message_id, told, within)
@@ -56,10 +56,10 @@ def receive(store: Store, spec: ChannelSpec, *bodies: bytes, runner: Any = None)
     return [intake.receive_now(octets, peer="127.0.0.1:1", answer=word) for octets in bodies]
 
 
-def waiting(store: Store, spec: ChannelSpec) -> list[Item]:
+def waiting(store: Store, spec: ChannelSpec) -> list[messages.Waiting]:
     """What a worker would be given."""
     with store.looking() as tx:
-        return [Item(row) for row in messages.waiting(tx, spec.name, 100, 1 << 30)[0]]
+        return messages.waiting(tx, spec.name, 100, 1 << 30)[0]
 
 
 def outcome_of(told: list[Outcome | None]) -> Outcome:

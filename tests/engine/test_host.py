@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from hub import clock
 from hub.engine import host as host_module
-from hub.engine import hosted as hosted_module
 from hub.engine.connector import Outgoing
 from hub.engine.counters import Counters
 from hub.engine.host import Changes, Host, destination_called
-from hub.engine.hosted import Hosted, NudgingRunner, open_hosted
-from hub.engine.model import ChannelSpec, Part
+from hub.engine.model import Part
 from hub.engine.threads import ThreadRunner
-from hub.engine.wake import Waker
 from hub.errors import ConfigError, UnavailableError
 from hub.settings import Settings
 from hub.store import Store
-from hub.store.tables import State, channel_revision, channel_run, counter, delivery, message
+from hub.store.tables import State, channel_revision, channel_run, delivery, message
 from tests.waiting import until
 
 from .bench import Bench, FakeSource, body, word
@@ -295,109 +292,3 @@ def test_a_destination_by_its_name(bench: Bench) -> None:
     one = bench.to("one")
     spec = bench.spec("adt", one)
     assert (one, None) == (destination_called(spec, "one"), destination_called(spec, "two"))
-
-
-# The part that lives in the HTTP server.
-
-
-@pytest.fixture
-def open_one(store: Store, settings: Settings) -> Iterator[Callable[..., Hosted]]:
-    made: list[Hosted] = []
-
-    def make(scan: Callable[[], Changes]) -> Hosted:
-        made.append(open_hosted(settings, store, scan))
-        return made[-1]
-
-    yield make
-    for one in made:
-        one.stop()
-
-
-def hosted_spec(bench: Bench, **values: Any) -> ChannelSpec:
-    return bench.spec(source=Part("hosted", {"bench": bench}), **values)
-
-
-def test_hosted_sources_start_in_the_http_server(store: Store, settings: Settings, bench: Bench, open_one: Any) -> None:
-    """Only they: others belong to the main process, which is nudged for what is taken in here."""
-    heard: list[str] = []
-    waker = Waker(settings.data, heard.append)
-    it = open_one(lambda: Changes([hosted_spec(bench, name="in"), bench.spec("adt")]))
-    (source,) = bench.sources
-    assert (source.started, run_of(store)) == (True, {"in": ("r1", "running", "", "fake:in:0")})
-    source.context.mount("/in", print)
-    assert {"/in": print} == it.mounts
-    assert source.context.receive_now(body(), peer="", answer=word).verdict.status == "accepted"
-    until(lambda: heard)
-    assert (heard, states(store)) == (["in"], [State.WAITING])
-    waker.close()
-
-
-def test_hosted_application_answers_are_polled(store: Store, bench: Bench, open_one: Any) -> None:
-    """The main process maps; its outcome is read from the store."""
-    open_one(lambda: Changes([hosted_spec(bench)]))
-    answered = threading.Event()
-    receipts: list[Any] = []
-    bench.sources[0].context.receive(
-        body(), peer="", answer=word, done=lambda r: (receipts.append(r), answered.set()), wait=True
-    )
-    until(lambda: states(store))
-    held = "UPDATE message SET state = ?, error = ?"
-    store.write(lambda tx: tx.many(held, [(int(State.HELD), '{"what":"no","code":"101"}')]))
-    assert answered.wait(10)
-    assert [r.answer for r in receipts] == [b"rejected:101"]
-
-
-def test_hosted_channels_follow_the_files(
-    store: Store, bench: Bench, open_one: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Looked at every second; a look that fails does not end the looking, and counts are stored."""
-    changes = [Changes([hosted_spec(bench)]), KeyError("MARTIN"), Changes([hosted_spec(bench, revision="r2")])]
-
-    def scan() -> Changes:
-        found = changes.pop(0) if changes else Changes()
-        if isinstance(found, Exception):
-            raise found
-        return found
-
-    it = open_one(scan)
-    bench.sources[0].context.receive_now(body(), peer="", answer=word)
-    until(lambda: run_of(store)["adt"][0] == "r2")
-    until(lambda: ("accepted", 1) in [(r.name, r.value) for r in rows(store, counter)])
-    assert "reload failed" in caplog.text
-    assert "MARTIN" not in caplog.text
-    it.stop()
-    assert run_of(store)["adt"][1] == "stopped"
-
-
-def test_hosted_counts_outlive_the_end(
-    store: Store, bench: Bench, open_one: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    """What was counted in the last second is stored; while the store is away it is kept."""
-    it = open_one(lambda: Changes([hosted_spec(bench)]))
-    bench.sources[0].context.receive_now(body(), peer="", answer=word)
-
-    def away(tx: Any, items: Any) -> Any:
-        raise UnavailableError("away")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(hosted_module.counting, "store", away)
-        it._count()
-    assert "counts were not stored" in caplog.text
-    it.stop()
-    assert {r.name: r.value for r in rows(store, counter) if r.name == "accepted"} == {"accepted": 1}
-
-
-def test_the_runner_of_the_http_server_works_on_nothing(settings: Settings, store: Store, bench: Bench) -> None:
-    """It only nudges."""
-    heard: list[str] = []
-    waker = Waker(settings.data, heard.append)
-    it = NudgingRunner(settings, store)
-    it.start()
-    it.add(bench.spec())
-    it.look("adt")
-    it.sweep()
-    it.remove("adt")
-    until(lambda: heard)
-    it.stop(1)
-    waker.close()
-    assert heard == ["adt"]

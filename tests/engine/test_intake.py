@@ -11,7 +11,7 @@ from hub.clock import show_id
 from hub.engine import intake as intake_module
 from hub.engine.connector import Receipt, Verdict
 from hub.engine.counters import Counters
-from hub.engine.intake import EXCERPT_SIZE, HOPS, KEEP_NEAR, Intake
+from hub.engine.intake import EXCERPT_SIZE, HOPS, Intake
 from hub.engine.outcomes import Outcomes
 from hub.errors import MappingError, ParseError, RefusedError, TooLargeError, UnavailableError
 from hub.store import Store
@@ -44,7 +44,7 @@ def now(intake: Intake, octets: bytes, *, wait: bool = False) -> Receipt:
 def test_what_is_accepted_is_stored_and_handed_on(
     store: Store, intake: Intake, runner: Nobody, counters: Counters
 ) -> None:
-    """House, steps 1 and 2: the row says all that the head of the body told; the runner gets it in memory."""
+    """House, steps 1 and 2: the row says all that the head of the body told; the runner is told."""
     receipt = now(intake, body())
     assert (receipt.verdict.status, receipt.answer, receipt.duplicate) == ("accepted", b"accepted:", False)
     (row,) = rows(store, message)
@@ -55,8 +55,7 @@ def test_what_is_accepted_is_stored_and_handed_on(
         row.peer, row.size, row.content_type, row.flags, row.trace, row.parent, bytes(row.answer),
     )  # fmt: skip
     assert [(k.kind, k.value) for k in rows(store, message_key)] == [("patient", "P1"), ("visit", "VP1")]
-    (item,) = runner.pushed
-    assert (row.id, body(), "C1", False) == (item.row.id, item.body, item.row.control_id, item.urgent)
+    assert runner.came_in == [("adt", row.lane)]
     assert {("accepted", "adt", 1), ("received_bytes", "adt", len(body()))} == set(counters.take())
 
 
@@ -74,14 +73,6 @@ def test_it_is_committed_before_it_is_answered(store: Store, intake: Intake) -> 
     assert seen == [[State.WAITING]]
 
 
-def test_a_large_body_is_not_kept_in_memory(intake: Intake, runner: Nobody) -> None:
-    """It is read again when its turn comes: a queue of large documents would fill the memory."""
-    now(intake, body(text="x" * KEEP_NEAR))
-    (item,) = runner.pushed
-    assert (item.body, item.envelope) == (None, None)
-    assert item.row.size > KEEP_NEAR
-
-
 def test_what_is_refused_is_kept_in_hold(store: Store, intake: Intake, runner: Nobody, counters: Counters) -> None:
     """People see it, with its reason; sent again it is judged anew."""
     first, second = now(intake, body(kind="ORU^R01")), now(intake, body(kind="ORU^R01"))
@@ -89,14 +80,14 @@ def test_what_is_refused_is_kept_in_hold(store: Store, intake: Intake, runner: N
     assert first.verdict.message_id != second.verdict.message_id
     assert states(store) == [State.HELD, State.HELD]
     assert (reason(rows(store, message)[0])["stage"], reason(rows(store, message)[0])["code"]) == ("receive", "200")
-    assert runner.pushed == []
+    assert runner.came_in == []
     assert ("rejected", "adt", 2) in counters.take()
 
 
 def test_what_is_filtered_is_kept_and_not_mapped(store: Store, bench: Bench, runner: Nobody) -> None:
     """``otherwise: filter``."""
     (receipt,) = receive(store, bench.spec(accept=("ORU",), otherwise="filter"), body(), runner=runner)
-    assert (receipt.verdict.status, states(store), runner.pushed) == ("filtered", [State.FILTERED], [])
+    assert (receipt.verdict.status, states(store), runner.came_in) == ("filtered", [State.FILTERED], [])
 
 
 def test_a_duplicate_gets_the_first_answer(store: Store, intake: Intake, runner: Nobody, counters: Counters) -> None:
@@ -105,7 +96,7 @@ def test_a_duplicate_gets_the_first_answer(store: Store, intake: Intake, runner:
     assert (True, first.answer, first.verdict.message_id) == (
         again.duplicate, again.answer, again.verdict.message_id,
     )  # fmt: skip
-    assert (len(rows(store, message)), len(runner.pushed)) == (1, 1)
+    assert (len(rows(store, message)), len(runner.came_in)) == (1, 1)
     assert {("accepted", 1), ("duplicate", 1)} <= {(name, n) for name, _, n in counters.take()}
 
 
@@ -124,7 +115,7 @@ def test_without_a_store_nothing_is_accepted(
     assert [r.verdict.status for r in receipts] == ["failed", "failed"]
     assert receipts[0].answer == b"failed:"
     assert isinstance(receipts[0].verdict.error, UnavailableError)
-    assert (rows(store, message), runner.pushed) == ([], [])
+    assert (rows(store, message), runner.came_in) == ([], [])
     assert ("failed", "adt", 2) in counters.take()
     assert [r.message for r in caplog.records] == ["not stored"]
     assert now(intake, body("C1")).verdict.status == "accepted"
@@ -182,7 +173,7 @@ def test_what_is_no_message_is_kept(store: Store, intake: Intake, runner: Nobody
     (row,) = rows(store, message)
     assert (row.state, row.flags & (BROKEN | EXCERPT)) == (State.HELD, BROKEN)
     assert octets == store.bodies.read(bytes(row.body))
-    assert runner.pushed == []
+    assert runner.came_in == []
 
 
 def test_of_what_is_too_large_a_piece_is_kept(store: Store, intake: Intake) -> None:
@@ -224,10 +215,8 @@ class Judge(Nobody):
             self.outcomes.tell({message_id: self._outcome})
         self.outcomes.wait(message_id, told, within if self._outcome else 0.01)
 
-    def push(self, spec: Any, item: Any) -> None:
-        super().push(spec, item)
         if not self._early and self._outcome:
-            self.outcomes.tell({item.row.id: self._outcome})
+            self.outcomes.tell({message_id: self._outcome})
 
 
 HELD = (State.HELD, MappingError("no identifier", code="101"))
@@ -240,7 +229,6 @@ def test_an_application_answer_waits_for_the_mapping(store: Store, bench: Bench,
     intake = Intake(store, bench.spec(), runner, Counters(), "")
     receipt = now(intake, body(), wait=True)
     assert (receipt.verdict.status, receipt.answer) == ("rejected", b"rejected:101")
-    assert runner.pushed[0].urgent
     assert bytes(rows(store, message)[0].answer) == b"rejected:101"
 
 

@@ -16,9 +16,8 @@ from hub.engine.counters import Counters
 from hub.engine.intake import Intake
 from hub.engine.model import ChannelSpec, MapRule
 from hub.engine.threads import ChannelThread, ThreadRunner
-from hub.engine.work import Item, Worker
+from hub.engine.work import Worker
 from hub.errors import UnavailableError
-from hub.source.reader import Envelope
 from hub.store import Store, open_store
 from hub.store.tables import Sending, State, delivery, message
 from tests.waiting import until
@@ -66,7 +65,7 @@ def held_at(bench: Bench, control: str) -> tuple[threading.Event, threading.Even
 
 
 def test_what_is_taken_in_is_mapped_in_order(store: Store, bench: Bench, runner: Any) -> None:
-    """House, step 3, from memory to the store."""
+    """House, step 3."""
     spec, it = bench.spec(), runner()
     it.add(spec)
     controls = [f"C{n}" for n in range(150)]
@@ -88,32 +87,13 @@ def test_what_waited_before_the_start_comes_first(store: Store, bench: Bench, ru
     assert [f"C{n}" for n in range(140)] == bench.mapped
 
 
-@pytest.mark.parametrize("bound", [("MEMORY_BYTES", 100), ("MEMORY_ITEMS", 5)])
-def test_what_memory_does_not_hold_is_read_from_the_store(
-    store: Store, bench: Bench, runner: Any, monkeypatch: pytest.MonkeyPatch, bound: tuple[str, int]
-) -> None:
-    """A burst beyond the bounds: nothing is lost, each is mapped once, and the order stays."""
-    monkeypatch.setattr(threads, *bound)
-    spec, it = bench.spec(), runner()
-    it.add(spec)
-    began, go_on = held_at(bench, "C0")
-    take(store, spec, it, "C0")
-    assert began.wait(10)
-    controls = [f"C{n}" for n in range(1, 200)]
-    take(store, spec, it, *controls)
-    go_on.set()
-    until(lambda: done(store, 200))
-    assert ["C0", *controls] == bench.mapped
-    assert {1} == {r.runs for r in rows(store, message)}
-
-
 def test_a_batch_is_bounded(store: Store, bench: Bench, runner: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """In messages and in octets: large documents do not wait for one another's commit."""
     sizes: list[list[int]] = []
     whole = Worker.work
 
     def watched(self: Worker, items: Any) -> Any:
-        sizes.append([i.row.size for i in items])
+        sizes.append([row.size for row in items])
         return whole(self, items)
 
     monkeypatch.setattr(Worker, "work", watched)
@@ -146,23 +126,6 @@ def test_what_another_process_took_in_is_looked_for(store: Store, bench: Bench, 
     it.sweep()
     until(lambda: done(store, 2))
     it.look("unknown")
-
-
-def test_a_message_read_and_pushed_is_mapped_once(store: Store, bench: Bench, runner: Any) -> None:
-    """It was read from the store between its commit and its handing over."""
-    spec = bench.spec()
-    receive(store, spec, body("C1"))
-    it = runner()
-    it.add(spec)
-    until(lambda: done(store, 1))
-    (row,) = rows(store, message)
-    from hub.store.messages import Waiting
-
-    waiting = Waiting(row.id, "adt", "", row.type, "C1", "P1", row.id, 0, bytes(row.body), row.content_type, row.size)
-    it.push(spec, Item(waiting, body("C1"), Envelope("ADT^A01", "C1")))
-    take(store, spec, it, "C2")
-    until(lambda: done(store, 2))
-    assert bench.mapped == ["C1", "C2"]
 
 
 def test_a_second_hub_stands_by(store: Store, bench: Bench, runner: Any, caplog: pytest.LogCaptureFixture) -> None:

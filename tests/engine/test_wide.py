@@ -195,7 +195,7 @@ def test_redis_that_is_away_is_told_of_once(
     it = WideRunner(store, Counters(), dead_url())
     it._specs["adt"] = spec
     it.start()
-    it.push(spec, type("Item", (), {"row": rows(store, message)[0]})())
+    it.came(spec.name, rows(store, message)[0].lane)
     until(lambda: "redis is away" in caplog.text)
     store.write(lambda tx: tx.insert(delivery, [_delivery(store)]))
     it.sweep()

@@ -13,7 +13,7 @@ from hub import clock
 from hub.engine import work
 from hub.engine.counters import Counters
 from hub.engine.model import ChannelSpec
-from hub.engine.work import Item, Outcome, Worker, content_type_of, patiently
+from hub.engine.work import Outcome, Worker, content_type_of, patiently
 from hub.errors import InvalidError, MappingError, NotFoundError, UnavailableError
 from hub.fhir.draft import Draft, Site
 from hub.store import Store
@@ -170,16 +170,6 @@ def test_a_message_whose_body_is_gone_is_held(store: Store, bench: Bench) -> Non
     assert "pruned" in reason(rows(store, message)[0])["what"]
 
 
-def test_a_body_at_hand_is_not_read_again(store: Store, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The hot path: what was just taken in goes to its mapping through memory."""
-    spec = bench.spec()
-    receive(store, spec, body())
-    (item,) = waiting(store, spec)
-    monkeypatch.setattr(type(store.bodies), "read_many", None)
-    Worker(store, spec, Counters()).work([Item(item.row, body())])
-    assert states(store) == [State.DONE]
-
-
 def test_a_store_that_is_away_changes_nothing(store: Store, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """The caller waits and comes again with the same messages."""
     spec = bench.spec()
@@ -315,8 +305,8 @@ def test_what_was_cancelled_meanwhile_leaves_nothing(store: Store, bench: Bench)
     store.write(lambda tx: tx.many(cancel, [()]))
     Worker(store, spec, Counters()).work(items)
     assert states(store) == [State.CANCELLED, State.MAPPED]
-    assert [items[1].row.id] == [d.message for d in rows(store, delivery)]
-    assert [items[1].row.id] == [r.message for r in rows(store, resource)]
+    assert [items[1].id] == [d.message for d in rows(store, delivery)]
+    assert [items[1].id] == [r.message for r in rows(store, resource)]
 
 
 def test_bodies_of_what_was_not_kept_are_no_harm(store: Store, bench: Bench) -> None:

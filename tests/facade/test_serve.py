@@ -10,17 +10,16 @@ import socket
 import ssl
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from hub import process
 from hub.errors import UnavailableError
 from hub.facade import http_server, serve
 from hub.facade.http_server import HttpServer
-from hub.facade.serve import die_with_parent
 from hub.settings import Settings
 from hub.store import Store, open_store, tokens
 
@@ -216,42 +215,12 @@ def test_stopping_what_does_not_run_is_nothing(tmp_path: Path) -> None:
     assert (made.alive(), made.pid) == (False, 0)
 
 
-def test_a_process_whose_parent_died_before_it_asked_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    """prctl(2): a signal is sent for deaths after the call only, so the parent is compared again."""
-    parents = iter([4, 1])
-    monkeypatch.setattr(serve.os, "getppid", lambda: next(parents))
-    monkeypatch.setattr(serve.ctypes, "CDLL", lambda *a, **k: type("libc", (), {"prctl": staticmethod(lambda *a: 0)}))
-
-    def leave(status: int) -> None:
-        raise SystemExit(status)
-
-    monkeypatch.setattr(serve.os, "_exit", leave)
-    with pytest.raises(SystemExit):
-        die_with_parent()
-
-
 def test_two_stores_are_open_at_once(server: HttpServer, sqlite_store: Store) -> None:
     """The server is a process of its own: what it does and what tests do not meet."""
     assert sqlite_store.settings.home == server._settings.home
     put(sqlite_store, {"resourceType": "Patient", "id": "late"})
     secret = tokens.issue(sqlite_store, "tester", [tokens.READ])
     assert ask(server.port, "/fhir/Patient/late", Authorization=f"Bearer {secret}")[0] == 200
-
-
-def test_the_child_has_the_settings_of_its_parent(tmp_path: Path) -> None:
-    """What `hub run --profile` or a program changed holds for the server too, secrets included."""
-    settings = Settings.load(
-        tmp_path, profile="production", secret="s" * 32, http_workers=2, behind_proxy=True, database_url="sqlite://"
-    )
-    made = http_server._environment(settings)
-    assert {k: v for k, v in made.items() if k.startswith("HUB_")} == {
-        "HUB_PROFILE": "production",
-        "HUB_SECRET": "s" * 32,
-        "HUB_HTTP_WORKERS": "2",
-        "HUB_BEHIND_PROXY": "True",
-        "HUB_DATABASE_URL": "sqlite://",
-    }
-    assert "PATH" in made
 
 
 def test_the_server_runs_as_the_settings_say(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -267,15 +236,13 @@ def test_the_server_runs_as_the_settings_say(home: Path, monkeypatch: pytest.Mon
         def serve(self) -> None:
             seen["served"] = True
 
-    watched = threading.Event()
     for name in ("HUB_HOME", "HUB_SERVE_ONLY", "HUB_HTTP_PORT"):
         monkeypatch.setenv(name, "")
     monkeypatch.setattr(granian, "Granian", Server)
     monkeypatch.setattr(serve.logs, "set_up", lambda level: seen.update(level=level))
-    monkeypatch.setattr(serve, "watch", lambda parent: seen.update(parent=parent) or watched.set())
+    monkeypatch.setattr(serve, "end_with", lambda parent: seen.update(parent=parent))
     (home / "hub.yaml").write_text("http_workers: 3\ntls_certificate: c.pem\ntls_key: k.pem\n", encoding="utf-8")
     serve.main(["--home", str(home), "--port", "8123", "--parent", "42", "--only", "lab,ward"])
-    assert watched.wait(5)
     expected = {
         "target": "hub.facade.server:worker",
         "factory": True,
@@ -292,27 +259,8 @@ def test_the_server_runs_as_the_settings_say(home: Path, monkeypatch: pytest.Mon
         "served": True,
     }
     assert {k: seen[k] for k in expected} == expected
-    watched.clear()
     serve.main(["--home", str(home)])
-    assert not watched.is_set()
-
-
-@pytest.mark.parametrize("how", ["pipe", "adopted"])
-def test_a_server_without_a_parent_ends(monkeypatch: pytest.MonkeyPatch, how: str) -> None:
-    """The end of the pipe, or another parent: SIGTERM first, then the hard end."""
-    done: list[object] = []
-    monkeypatch.setattr(serve.os, "kill", lambda pid, number: done.append(number))
-    monkeypatch.setattr(serve.os, "_exit", done.append)
-    reading, writing = os.pipe()
-    os.write(writing, b"x")  # anything but the end is nothing
-    if how == "pipe":
-        os.close(writing)
-        serve.watch(os.getppid(), reading, within=0)
-    else:
-        serve.watch(os.getppid() + 1, reading, within=0)
-        os.close(writing)
-    os.close(reading)
-    assert done == [signal.SIGTERM, 1]
+    assert seen["parent"] == 0
 
 
 def test_a_worker_opens_the_hub_and_forgets_the_environment(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -322,7 +270,7 @@ def test_a_worker_opens_the_hub_and_forgets_the_environment(home: Path, monkeypa
     from hub.facade import server as application
 
     finals: list[Any] = []
-    monkeypatch.setattr(serve, "die_with_parent", lambda: None)
+    monkeypatch.setattr(process, "die_with_parent", lambda: None)
     monkeypatch.setattr(multiprocessing.util, "Finalize", lambda obj, call, exitpriority: finals.append(call))
     monkeypatch.setenv("HUB_HOME", str(home))
     monkeypatch.setenv("HUB_SECRET", "s" * 32)
