@@ -15,7 +15,7 @@ from pydantic import AfterValidator, Field
 from hub.engine.connector import Answer, Connector, DestinationContext, Outgoing
 from hub.errors import ConfigError, RefusedError
 
-from ._http_sender import Caller, CallOptions, http_url
+from ._http_options import CallOptions, http_url
 
 JSON = "application/fhir+json"
 STORE = "store"
@@ -42,6 +42,8 @@ class FhirDestination:
             raise ConfigError(
                 "the hub's own store is written without a delivery", where=f"{where}.to", cure="name a URL"
             )
+        from ._http_client import Caller
+
         self._base, self._where = options.to, where
         self._caller = Caller(options.to, options, where)
 

@@ -15,10 +15,10 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from pydantic import SecretStr
-
-from hub.settings import PREFIX, Settings
+if TYPE_CHECKING:  # the parent of the workers of the HTTP server stays small without them
+    from hub.settings import Settings
 
 
 class Child:
@@ -79,6 +79,10 @@ class Child:
 
 def environment(settings: Settings) -> dict[str, str]:
     """The environment in which a child reads the same settings, also those that were given by hand."""
+    from pydantic import SecretStr
+
+    from hub.settings import PREFIX, Settings
+
     told = {}
     for name, field in Settings.model_fields.items():
         value = getattr(settings, name)

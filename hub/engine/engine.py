@@ -17,7 +17,6 @@ from hub.engine.connector import Outgoing
 from hub.engine.counters import Counters
 from hub.engine.host import Changes, ChannelRunner, Host, Sources
 from hub.engine.nudging import NudgingRunner
-from hub.engine.threads import ThreadRunner
 from hub.engine.wake import Waker
 from hub.errors import UnavailableError
 from hub.logs import event
@@ -108,6 +107,8 @@ def hosted(settings: Settings, store: Store, scan: Scan) -> Engine:
 
 def mapper(settings: Settings, store: Store, scan: Scan, duties: Sequence[tuple[int, Duty]] = ()) -> Engine:
     """The engine of the mapper: no source, all that comes after the intake."""
+    from hub.engine.threads import ThreadRunner
+
     counters = Counters()
 
     def feed(channel: str, item: Outgoing) -> None:
