@@ -11,8 +11,11 @@ from hub import registry
 from hub.channel.loader import Document, Place, variables
 from hub.channel.shape import DELIVERY_KEYS, ChannelShape, DeliverShape, StepShape, When
 from hub.channel.words import dotted, nearest, tell
-from hub.engine.model import ChannelSpec, DestinationSpec, Keep, MapRule, Part, Retry, Rule
+from hub.engine.model import ChannelSpec, CheckRule, DestinationSpec, Keep, MapRule, Part, Retry, Rule
 from hub.errors import ConfigError
+from hub.fhir.validation.artefacts import BASE
+from hub.fhir.validation.definition import definition
+from hub.fhir.validation.tables import resource_types
 from hub.settings import Settings
 
 M = TypeVar("M", bound=BaseModel)
@@ -101,9 +104,9 @@ class Reading:
             self.document.find("C106", ("format",), f"no format is called {name!r}", nearest(name, known))
         return name
 
-    def _steps(self, steps: list[StepShape]) -> tuple[tuple[MapRule, ...], tuple[str, ...]]:
+    def _steps(self, steps: list[StepShape]) -> tuple[tuple[MapRule, ...], tuple[CheckRule, ...]]:
         maps: list[MapRule] = []
-        checks: dict[str, None] = {}
+        checks: list[CheckRule] = []
         for i, step in enumerate(steps):
             if (step.map_ is None) == (step.checks is None):
                 self.document.find(
@@ -117,8 +120,32 @@ class Reading:
                 if mapping not in (known := registry.mappings()):
                     self.document.find("C105", at, f"no mapping is called {mapping!r}", nearest(mapping, known))
                 maps.append(MapRule(pattern, mapping, step.with_))
-            checks.update(dict.fromkeys(step.checks or ()))
+            checks += self._checks(step, ("steps", i))
         return tuple(maps), tuple(checks)
+
+    def _checks(self, step: StepShape, place: Place) -> list[CheckRule]:
+        """What a ``validate`` step asks for: the body first, for it is what the resources came from."""
+        if step.otherwise and step.checks is None:
+            self.document.find("C103", (*place, "otherwise"), "`otherwise` belongs to a `validate`", key=True)
+        levels = {kind: level for kind, level in (step.checks or {}).items() if kind != "hl7v2"}
+        known = resource_types() if levels.keys() - {"*"} else frozenset()
+        for kind in levels.keys() - known - {"*"}:
+            cure = nearest(kind, sorted(known))
+            at = (*place, "validate", kind)
+            self.document.find("C103", at, f"{kind!r} is no type of resource of R4", cure, key=True)
+        for kind, level in levels.items():
+            if ":" in level and definition(level, self.settings.canonical_base or BASE) is None:
+                at = (*place, "validate", kind)
+                self.document.find("C103", at, f"no profile of the hub is {level}", "write its URL, or `profile`")
+        of_body = step.checks is not None and "hl7v2" in step.checks
+        if of_body and step.otherwise == "tag":
+            what = "a body cannot be tagged: `otherwise: tag` is for resources"
+            self.document.find("C103", (*place, "otherwise"), what, "write two steps", key=True)
+        otherwise = step.otherwise or "hold"
+        made = [CheckRule("hl7v2", {}, otherwise)] if of_body else []
+        if not levels or set(levels.values()) == {"off"}:
+            return made
+        return [*made, CheckRule("fhir", levels, otherwise, self.settings.canonical_base)]
 
     def _deliver(self, items: list[Any]) -> tuple[bool, list[Placed]]:
         """Whether the hub's own store is written, and the destinations with their places."""

@@ -26,12 +26,14 @@ _FIRST = {
     "port": "{port}",
     "url": "https://peer.example/in",
     "to": "https://peer.example/fhir",
+    "server": "mail.example",
 }
 _STEPS = """\
 steps:
   - map: {mapping}
     # with: {{}}                        # what this site tells the mapping
-  - validate: fhir                    # hl7v2 (the body), fhir (what it became), or both: [hl7v2, fhir]
+  - validate: base                    # what it became: base (R4), profile, off; the body too: [hl7v2, base]
+    # otherwise: hold                 # unfit messages: hold, reject, tag
 """
 
 
@@ -147,7 +149,7 @@ def _accept(mapping: str) -> list[str] | str:
 
 def _sample(format_: str, mapping: str) -> Path | None:
     """A message that comes with the hub: one that suits the mapping, else any of the format."""
-    suffix = {"hl7v2": ".hl7", "cda": ".xml"}.get(format_)
+    suffix = {"hl7v2": ".hl7", "cda": ".xml", "mail": ".eml"}.get(format_)
     messages = room("channels").glob("*/tests/messages/*")
     # The plainest first: adt-a01.hl7 before adt-a01-no-name.hl7, which is there to be held.
     found = sorted((p for p in messages if p.suffix == suffix), key=lambda p: (p.name.count("-"), p.name))

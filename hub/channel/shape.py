@@ -46,10 +46,38 @@ _LIST = {
     "examples": ["ADT^A01", ["ADT^A0*", "ORU"]],
 }
 Patterns = Annotated[list[Text], BeforeValidator(listed), Field(min_length=1), WithJsonSchema(_LIST)]
-_CHECKS = {"anyOf": [{"enum": ["hl7v2", "fhir"]}, {"type": "array", "items": {"enum": ["hl7v2", "fhir"]}}]}
-Checks = Annotated[
-    list[Literal["hl7v2", "fhir"]], BeforeValidator(listed), Field(min_length=1), WithJsonSchema(_CHECKS)
-]
+LEVELS: Final = ("off", "base", "profile")
+_WORDS: Final = ("hl7v2", *LEVELS, "fhir")  # fhir: the former word for base
+
+
+def checks(value: Any) -> dict[str, str]:
+    """``{"hl7v2": "hl7v2"}`` for the body; type of resource (``*``) -> level for what it became."""
+    if isinstance(value, dict) and value and all(isinstance(v, str) and v for v in value.values()):
+        for key, level in value.items():
+            if level not in LEVELS and ":" not in level:
+                raise ValueError(f"{key} is off, base, profile or the URL of a profile")
+        return {str(key): level for key, level in value.items()}
+    words = listed(value)
+    if isinstance(words, list) and words and all(word in _WORDS for word in words):
+        levels = [word for word in words if word != "hl7v2"]
+        if len(levels) < 2:
+            of_body = {"hl7v2": "hl7v2"} if "hl7v2" in words else {}
+            return of_body | ({"*": "base" if levels[0] == "fhir" else levels[0]} if levels else {})
+    raise ValueError(
+        "write off, base or profile, hl7v2, or both as [hl7v2, base]; or {type of resource: off, base or profile}"
+    )
+
+
+_CHECK = {"enum": list(_WORDS)}
+_CHECKS = {
+    "anyOf": [
+        _CHECK,
+        {"type": "array", "items": _CHECK, "minItems": 1},
+        {"type": "object", "additionalProperties": {"type": "string"}, "minProperties": 1},
+    ],
+    "examples": ["base", ["hl7v2", "base"], {"*": "base", "Patient": "profile"}],
+}
+Checks = Annotated[dict[str, str], BeforeValidator(checks), WithJsonSchema(_CHECKS)]
 
 
 class Base(BaseModel):
@@ -82,13 +110,18 @@ class KeepShape(Base):
 
 
 class StepShape(Base):
-    """One step: `map` (with its options in `with`) or `validate`."""
+    """One step: `map` (with its options in `with`) or `validate` (and `otherwise`)."""
 
     map_: Text | dict[str, Text] | None = Field(
         None, alias="map", description="a mapping, or mappings by type of message (`hub list mappings`)"
     )
     with_: dict[str, Any] = Field({}, alias="with", description="what this site tells the mapping")
-    checks: Checks | None = Field(None, alias="validate", description="hl7v2 (the body), fhir (what it became)")
+    checks: Checks | None = Field(
+        None, alias="validate", description="hl7v2 (the body); base (R4), profile or off, also by type of resource"
+    )
+    otherwise: Literal["hold", "reject", "tag"] | None = Field(
+        None, description="unfit messages: hold (a person is asked), reject (refused for good), tag (stored, marked)"
+    )
 
 
 class DeliverShape(Base):

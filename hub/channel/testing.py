@@ -107,7 +107,11 @@ def drawn(draft: Draft | None) -> dict[str, Any]:
             drawn_entry["(only if it exists)"] = True
         if entry.octets is not None:
             drawn_entry["(octets)"] = len(entry.octets)
+            if str(entry.resource.get("contentType")).startswith("x-application/hl7-v2"):
+                drawn_entry["(segments)"] = entry.octets.decode("utf-8", "replace").splitlines()
         made["resources"][ref] = drawn_entry
+    for (ref, topic), patch in sorted(draft.patches.items()):
+        made.setdefault("patches", {})[f"{ref} {topic}"] = {"sets": patch.sets, "adds": patch.adds}
     made["issues"] = [f"{i.severity} {i.where}: {i.what}" for i in draft.issues]
     plain: dict[str, Any] = json.loads(json.dumps(made, default=str))
     return plain
@@ -133,7 +137,7 @@ def ended(admission: Admission, result: Result | None) -> str:
     """Where a message ends: ``done``, ``held``, ``filtered`` or ``rejected``."""
     if result is None:
         return admission.status
-    return "held" if result.state is State.HELD else "done"
+    return {State.HELD: "held", State.CANCELLED: "rejected"}.get(result.state, "done")
 
 
 def _because(error: HubError | None) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 from hub.channel.answers import answer
 from hub.channel.lineage import traces, unmapped
 from hub.channel.testing import drawn, ended
-from hub.engine import pipeline
+from hub.engine import checks, pipeline
 from hub.engine.model import ChannelSpec
 from hub.engine.pipeline import Admission, Result
 from hub.errors import HubError
@@ -86,7 +86,7 @@ def _map(spec: ChannelSpec, admission: Admission, result: Result) -> Stage:
 
 def _validate(spec: ChannelSpec, body: bytes, result: Result) -> Stage:
     try:
-        issues = pipeline.validate(spec.validate, body, result.draft)
+        issues = checks.validate(spec.validate, body, result.draft)
     except HubError as e:  # what cannot be read cannot be validated either
         return Stage("validate", "not done", _told(e))
     errors = sum(i.severity == "error" for i in issues)

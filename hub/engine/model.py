@@ -64,6 +64,23 @@ class MapRule:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckRule:
+    """One thing a message is checked against.
+
+    :ivar what: ``hl7v2`` (the body) or ``fhir`` (each resource it became).
+    :ivar levels: of ``fhir``, by type of resource (``*``: the others): ``off``, ``base`` (R4), ``profile``
+        (the profiles the resource names, else the hub's own) or the URL of a profile.
+    :ivar otherwise: what becomes of an unfit message: ``hold``, ``reject`` or ``tag``.
+    :ivar base: where this site publishes the profiles of the hub; empty: as they are shipped.
+    """
+
+    what: str
+    levels: Mapping[str, str] = field(default_factory=dict)
+    otherwise: str = "hold"
+    base: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Keep:
     """Days until finished messages, held ones and their bodies are pruned; 0 keeps for ever."""
 
@@ -81,7 +98,7 @@ class ChannelSpec:
     :ivar otherwise: what happens to others: ``reject`` (a negative answer, kept in hold) or
         ``filter`` (a positive answer, kept as filtered, not mapped).
     :ivar map: the first rule whose pattern matches is applied; no rule: the message passes unmapped.
-    :ivar validate: checks after reading and mapping: any of ``hl7v2``, ``fhir``.
+    :ivar validate: checks after reading and mapping, in their order.
     :ivar store: whether mapped resources are written to the hub's own FHIR store.
     :ivar order: ``patient``, ``visit``, ``document``: messages of one such key in order;
         ``channel``: all in order; ``none``: no order promised.
@@ -98,7 +115,7 @@ class ChannelSpec:
     accept: tuple[str, ...] = ()
     otherwise: str = "reject"
     map: tuple[MapRule, ...] = ()
-    validate: tuple[str, ...] = ()
+    validate: tuple[CheckRule, ...] = ()
     store: bool = True
     destinations: tuple[DestinationSpec, ...] = ()
     order: str = "patient"

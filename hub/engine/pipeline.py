@@ -9,27 +9,22 @@ from __future__ import annotations
 
 import time
 import zlib
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import lru_cache
-from importlib import import_module
 from typing import Any
 
 from hub import registry
+from hub.engine.checks import RejectedError, enforce, first
 from hub.engine.connector import Status
 from hub.engine.model import ChannelSpec, DestinationSpec, MapRule, Rule
-from hub.errors import HubError, InvalidError, MappingError, ParseError, UnsupportedError
-from hub.fhir.draft import Draft, Issue, Site
+from hub.errors import HubError, MappingError, ParseError, UnsupportedError
+from hub.fhir.draft import Draft, Site
 from hub.source.reader import Envelope
 from hub.store.tables import State
 
 _REPORT = "report it with the message id"
 LANES = 8  # fixed for the life of a store: a message's lane is written with it
-
-# validate: name -> where its function is; it takes the body or each resource and returns Issues.
-BODY_CHECKS = {"hl7v2": "hub.source.hl7v2_validate"}
-RESOURCE_CHECKS = {"fhir": "hub.fhir.validate"}
 
 
 @dataclass(slots=True)
@@ -45,7 +40,8 @@ class Admission:
 class Result:
     """What a message came to.
 
-    :ivar state: MAPPED (deliveries follow), DONE (nothing follows) or HELD (``error`` says why).
+    :ivar state: MAPPED (deliveries follow), DONE (nothing follows), HELD or, refused for good, CANCELLED
+        (``error`` says why).
     :ivar stages: (name, microseconds, outcome), in order.
     """
 
@@ -165,16 +161,19 @@ def run(spec: ChannelSpec, body: bytes, envelope: Envelope | None = None, *, ori
             stage = "map"
             draft = result.draft = Draft()
             registry.mapping(rule.mapping).run(result.source, draft, Site(rule.site))
-            _raise_first(draft.issues, MappingError)
+            if errors := [i for i in draft.issues if i.severity == "error"]:
+                raise first(errors, MappingError)
             watch.stage("map", f"{len(draft.entries)} resources")
         if spec.validate:
             stage = "validate"
-            _raise_first(validate(spec.validate, body, result.draft), InvalidError)
-            watch.stage("validate")
+            watch.stage("validate", enforce(spec.validate, body, result.draft))
         stage = "route"
         result.destinations = tuple(d for d in spec.destinations if _fits(d.when, envelope))
         watch.stage("route", ", ".join(d.name for d in result.destinations) or "no destination")
         result.state = State.MAPPED if result.destinations else State.DONE
+    except RejectedError as error:
+        result.state, result.error = State.CANCELLED, error
+        watch.stage(stage, "rejected")
     except HubError as error:
         result.state, result.error = State.HELD, error
         watch.stage(stage, "held")
@@ -195,23 +194,3 @@ def _defect(what: str, error: BaseException) -> str:
         trace = trace.tb_next
     place = f" at {trace.tb_frame.f_code.co_filename.rsplit('/', 1)[-1]}:{trace.tb_lineno}" if trace else ""
     return f"{what} failed ({type(error).__name__}{place})"
-
-
-def validate(names: Sequence[str], body: bytes, draft: Draft | None) -> list[Issue]:
-    """All that the named validations find."""
-    found: list[Issue] = []
-    for name in names:
-        if name in BODY_CHECKS:
-            found += import_module(BODY_CHECKS[name]).validate(body)
-        elif draft is not None:
-            check = import_module(RESOURCE_CHECKS[name]).validate
-            for entry in draft.entries.values():
-                found += check({**entry.resource, "id": entry.id})
-    return found
-
-
-def _raise_first(issues: Sequence[Issue], kind: type[HubError]) -> None:
-    errors = [i for i in issues if i.severity == "error"]
-    if errors:
-        more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-        raise kind(errors[0].what + more, where=errors[0].where, code=errors[0].code)

@@ -45,7 +45,7 @@ def _map(message: Message, draft: Draft, site: Site) -> None:
         "resourceType": "Patient",
         "identifier": [{"value": pid.text(3)}],
         "name": [{"family": pid.text(5)}],
-        "gender": pid.text(8),
+        "gender": derive({"M": "male", "F": "female"}.get(pid.text(8) or "", "unknown"), pid.text(8)),
         "birthDate": derive("-".join((pid.text(7) or "")[a:b] for a, b in ((0, 4), (4, 6), (6, 8))), pid.text(7)),
     }
     draft.add(patient, ("urn:oid:1.2.250.1.999.1", pid.text(3) or ""))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from hub.channel.model import files, inspect, load_channel, load_channels
-from hub.engine.model import ChannelSpec, Keep, MapRule, Retry, Rule
+from hub.engine.model import ChannelSpec, CheckRule, Keep, MapRule, Retry, Rule
 from hub.errors import ConfigError
 from hub.settings import Settings
 
@@ -27,6 +27,8 @@ FULL = """\
       - map: {ADT^A01: hl7v2.messages.adt, "*": hl7v2.messages.adt}
         with: {finess: 010000024}
       - validate: [hl7v2, fhir]
+      - validate: {"*": base, Patient: profile, Binary: off}
+        otherwise: tag
     deliver:
       - fhir: {to: store}
       - name: dpi
@@ -53,7 +55,9 @@ def test_a_full_channel_becomes_what_the_engine_runs(settings: Settings, write: 
     assert (spec.format, spec.accept, spec.otherwise) == ("hl7v2", ("ADT^A01", "ADT^A08"), "filter")
     site = {"finess": "010000024"}
     assert (MapRule("ADT^A01", "hl7v2.messages.adt", site), MapRule("*", "hl7v2.messages.adt", site)) == spec.map
-    assert (("hl7v2", "fhir"), True, "visit", Keep(90, 365, 30)) == (spec.validate, spec.store, spec.order, spec.keep)
+    assert (True, "visit", Keep(90, 365, 30)) == (spec.store, spec.order, spec.keep)
+    by_type = CheckRule("fhir", {"*": "base", "Patient": "profile", "Binary": "off"}, "tag")
+    assert (CheckRule("hl7v2"), CheckRule("fhir", {"*": "base"}), by_type) == spec.validate
     dpi, fhir = spec.destinations
     assert (dpi.name, dpi.part.kind, dpi.part.options.port, dpi.send) == ("dpi", "mllp", 2600, "original")
     assert Rule(("ADT^A01",), ("GAP|*",), ("11526-1",), ("010000024",)) == dpi.when
@@ -128,7 +132,27 @@ def test_ports_follow_the_settings_of_the_hub(tmp_path: Path, write: Write) -> N
         ("channel: c\nsource: {mllp: {}}\nsteps:\n  - {validate: fhir, with: {a: b}}\n", "4:22 C103 `with` belongs"),
         (
             "channel: c\nsource: {mllp: {}}\nsteps: [{validate: hl7}]\n",
-            "3:20 C103 steps[0].validate is 'hl7v2' or 'fhir'",
+            "3:20 C103 steps[0].validate: write off, base or profile, hl7v2, or both",
+        ),
+        (
+            "channel: c\nsource: {mllp: {}}\nsteps: [{validate: {Patent: base}}]\n",
+            "3:21 C103 'Patent' is no type of resource of R4; did you mean 'Patient'?",
+        ),
+        (
+            "channel: c\nsource: {mllp: {}}\nsteps: [{validate: {Patient: bse}}]\n",
+            "3:20 C103 steps[0].validate: Patient is off, base, profile or the URL of a profile",
+        ),
+        (
+            "channel: c\nsource: {mllp: {}}\nsteps:\n  - validate: {Patient: 'https://x.example/p'}\n",
+            "4:25 C103 no profile of the hub is https://x.example/p",
+        ),
+        (
+            "channel: c\nsource: {mllp: {}}\nsteps: [{map: cda.documents.header, otherwise: tag}]\n",
+            "3:37 C103 `otherwise` belongs to a `validate`",
+        ),
+        (
+            "channel: c\nsource: {mllp: {}}\nsteps: [{validate: hl7v2, otherwise: tag}]\n",
+            "3:27 C103 a body cannot be tagged",
         ),
         ("channel: c\nsource: {mllp: {}}\ndeliver: [{name: x}]\n", "3:11 C102 deliver[0] names no connector"),
         (

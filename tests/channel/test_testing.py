@@ -184,14 +184,14 @@ def test_trying_shows_a_held_message_and_validation(
     settings: Settings, write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What a mapping refuses is shown as the hub would hold it, and what validation says all the same."""
-    monkeypatch.setattr("hub.engine.pipeline.validate", lambda *_: [Issue("warning", "PID-3", "odd")])
+    monkeypatch.setattr("hub.engine.checks.validate", lambda *_: [Issue("warning", "PID-3", "odd")])
     text = CHANNEL.replace("adt}]", "adt}, {validate: hl7v2}]")
     spec = load_channel(write("c", text), settings)
     stages = {s.name: s for s in attempt(spec, ADMISSION.replace(b"ESSAI^ODILE^^^^^L", b""))}
     assert stages["end"].outcome == "held"
     assert "where: PID-5" in stages["end"].lines
     assert (stages["validate"].outcome, stages["validate"].lines) == ("0 errors, 1 warnings", ["warning PID-3: odd"])
-    monkeypatch.setattr("hub.engine.pipeline.validate", _unreadable)
+    monkeypatch.setattr("hub.engine.checks.validate", _unreadable)
     assert {s.name: s for s in attempt(spec, ADMISSION)}["validate"].outcome == "not done"
 
 

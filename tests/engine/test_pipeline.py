@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.engine import pipeline
-from hub.engine.model import Part, Rule
+from hub.engine import checks
+from hub.engine.model import CheckRule, Part, Rule
 from hub.engine.pipeline import LANES, admit, lane_of, matches, order_key, rule_for, run
 from hub.errors import HubError, InvalidError, MappingError, ParseError
 from hub.fhir.draft import Draft, Issue, Site
@@ -253,38 +253,83 @@ def test_a_body_that_is_none_is_held(bench: Bench) -> None:
     assert isinstance(result.error, ParseError)
 
 
-def test_validation_holds(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Checks of the body and of each resource; the first error is the reason."""
-    seen: list[Any] = []
+@pytest.fixture
+def seen(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """What the checks, which stand in for the real ones, were asked about."""
+    asked: list[Any] = []
 
     def of_body(octets: bytes) -> list[Issue]:
-        seen.append(octets)
+        asked.append(octets)
         return [Issue("warning", "MSH-2", "unusual")]
 
-    def of_resource(resource: dict[str, Any]) -> list[Issue]:
-        seen.append(resource["id"])
+    def of_resource(resource: dict[str, Any], *profiles: Any) -> list[Issue]:
+        asked.append((resource["id"], *profiles))
         return [Issue("error", "Patient.name", "missing", "required")] if resource["name"][0]["family"] == "bad" else []
 
     monkeypatch.setitem(sys.modules, "checks_of_bodies", SimpleNamespace(validate=of_body))  # type: ignore[arg-type] # stands in
     monkeypatch.setitem(sys.modules, "checks_of_resources", SimpleNamespace(validate=of_resource))  # type: ignore[arg-type] # stands in
-    monkeypatch.setitem(pipeline.BODY_CHECKS, "hl7v2", "checks_of_bodies")
-    monkeypatch.setitem(pipeline.RESOURCE_CHECKS, "fhir", "checks_of_resources")
-    spec = bench.spec(validate=("hl7v2", "fhir"))
-    good = run(spec, body())
+    monkeypatch.setattr(checks, "BODY_CHECK", "checks_of_bodies")
+    monkeypatch.setattr(checks, "RESOURCE_CHECK", "checks_of_resources")
+    monkeypatch.setattr(checks, "PROFILE_CHECK", "checks_of_resources")
+    return asked
+
+
+def test_validation_holds(bench: Bench, seen: list[Any]) -> None:
+    """Checks of the body and of each resource; the first error is the reason."""
+    both = (CheckRule("hl7v2"), CheckRule("fhir", {"*": "base"}))
+    good = run(bench.spec(validate=both), body())
     assert (good.state, [s[0] for s in good.stages]) == (State.DONE, ["read", "map", "validate", "route"])
     assert good.draft is not None
-    assert [body(), next(iter(good.draft.entries.values())).id] == seen
-    bad = run(spec, body(text="bad"))
+    assert [body(), (next(iter(good.draft.entries.values())).id,)] == seen
+    bad = run(bench.spec(validate=both), body(text="bad"))
     assert (State.HELD, InvalidError, "validate") == (bad.state, type(bad.error), bad.stages[-1][0])
-    unmapped = run(bench.spec(validate=("hl7v2", "fhir"), map=()), body(text="bad"))
+    unmapped = run(bench.spec(validate=both, map=()), body(text="bad"))
     assert unmapped.state is State.DONE
 
 
+@pytest.mark.parametrize(
+    ("levels", "asked"),
+    [
+        ({}, [()]),
+        ({"*": "off"}, []),
+        ({"Patient": "off"}, []),
+        ({"*": "off", "Patient": "base"}, [()]),
+        ({"*": "profile"}, [((), "")]),
+        ({"Patient": "https://x.example/p"}, [(("https://x.example/p",), "")]),
+    ],
+)
+def test_each_type_of_resource_is_checked_as_asked(
+    bench: Bench, seen: list[Any], levels: dict[str, str], asked: list[Any]
+) -> None:
+    """off, base, profile (those named or the hub's own) or one profile; base when nothing is said of a type."""
+    run(bench.spec(validate=(CheckRule("fhir", levels),)), body())
+    assert asked == [one[1:] for one in seen]
+
+
+@pytest.mark.usefixtures("seen")
+def test_unfit_messages_are_refused_or_marked(bench: Bench) -> None:
+    """reject: cancelled, with the reason; tag: they go on, and meta.tag of what is unfit says so."""
+    refused = run(bench.spec(validate=(CheckRule("fhir", {}, "reject"),)), body(text="bad"))
+    assert (
+        refused.state,
+        (refused.stages[-1][0], refused.stages[-1][2]),
+    ) == (State.CANCELLED, ("validate", "rejected"))
+    assert refused.error is not None
+    assert (refused.error.where, refused.error.what) == ("Patient.name", "missing")
+    marked = run(bench.spec(validate=(CheckRule("fhir", {}, "tag"),)), body(text="bad"))
+    assert marked.draft is not None
+    assert (marked.state, marked.stages[2][2]) == (State.DONE, "1 tagged")
+    assert next(iter(marked.draft.entries.values())).resource["meta"]["tag"] == [checks.TAG]
+    good = run(bench.spec(validate=(CheckRule("fhir", {}, "tag"),)), body())
+    assert good.draft is not None
+    assert "tag" not in next(iter(good.draft.entries.values())).resource.get("meta", {})
+
+
 def test_the_shipped_checks_exist() -> None:
-    """``validate:`` names functions of the rooms; both are there."""
+    """``validate:`` names functions of the rooms; they are there."""
     from importlib import import_module
 
-    for place in (*pipeline.BODY_CHECKS.values(), *pipeline.RESOURCE_CHECKS.values()):
+    for place in (checks.BODY_CHECK, checks.RESOURCE_CHECK, checks.PROFILE_CHECK):
         assert callable(import_module(place).validate)
 
 
