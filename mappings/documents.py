@@ -71,22 +71,9 @@ def replaced(identity: tuple[str, str]) -> Element:
     return {"code": "replaces", "target": target}
 
 
-def supersede(draft: Draft, identity: tuple[str, str], later: Element) -> None:
-    """Say of the document that ``later`` replaces, if it is there, that it is superseded.
+def supersede(draft: Draft, identity: tuple[str, str], at: int) -> None:
+    """State of the document ``identity`` that a later one replaces it, whether it is here already or comes later.
 
-    Its content stays where it was; author and date of the earlier version remain in its history.
+    :param at: when that was said, microseconds; 0 when it is not known.
     """
-    system, value = identity
-    earlier = clean({
-        "resourceType": "DocumentReference",
-        "masterIdentifier": {"system": system, "value": value},
-        "identifier": later.get("identifier"),
-        "status": "superseded",
-        "type": later.get("type"),
-        "category": later.get("category"),
-        "subject": later.get("subject"),
-        "custodian": later.get("custodian"),
-        "securityLabel": later.get("securityLabel"),
-        "content": [{"attachment": {"url": f"Binary/{resource_id('Binary', system, value)}"}}],
-    })  # fmt: skip
-    draft.add(earlier, identity, rank=AFTERWARDS, only_if_exists=True)
+    draft.patch("DocumentReference", identity, "superseded", sets={"status": "superseded"}, rank=AFTERWARDS, at=at)

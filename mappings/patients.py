@@ -8,12 +8,15 @@ One identity at a time: views under other identifiers are never merged, they poi
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from hub.fhir.draft import Draft, Rank, Resource
 from hub.source.identity import INS_SYSTEMS
 
 from .identifiers import ins_identifier, ins_key_holds
 from .shape import V2_0203, Element, identifier
+
+QUALIFIED: Final = "qualified"  # topic of the statement that a view is known by its INS
 
 
 @dataclass(slots=True)
@@ -23,11 +26,13 @@ class Identities:
     :ivar ins: (system, value) of the qualified INS, or None.
     :ivar local: those of establishments (PI), in the order of the source.
     :ivar all: as FHIR Identifiers, INS first.
+    :ivar doubted: an INS was there that is not qualified.
     """
 
     ins: tuple[str, str] | None = None
     local: list[tuple[str, str]] = field(default_factory=list)
     all: list[Element] = field(default_factory=list)
+    doubted: bool = False
 
     def add_ins(self, draft: Draft, where: str, system: str, value: str) -> None:
         """Note a qualified INS; of several the first is the person's, the others are old ones."""
@@ -46,16 +51,27 @@ class Identities:
         return self.ins or (self.local[0] if self.local else None)
 
 
-def add_patient(draft: Draft, patient: Resource, known: Identities, rank: Rank) -> Element:
+def add_patient(draft: Draft, patient: Resource, known: Identities, rank: Rank, at: int = 0) -> Element:
     """Add the Patient under its best identity; views under the local ones then point to it.
 
-    The caller has made sure that there is an identity.
+    What the identity feed says of a view is a statement that lasts (topic ``qualified``), taken back when it says
+    that the INS is qualified no more; a document only says it over what is there.  The caller has made sure that
+    there is an identity.
+
+    :param at: when the feed says it, microseconds.
     """
     best = known.best
     if best is None:
         raise ValueError("a patient without an identity")
     reference = draft.add(patient, best, rank=rank)
-    if known.ins is not None:
+    if rank >= Rank.FEED:
+        for view in known.local:
+            if known.ins is not None:
+                link = {"other": dict(reference), "type": "replaced-by"}
+                draft.patch("Patient", view, QUALIFIED, sets={"active": False}, adds={"link": [link]}, at=at)
+            elif known.doubted:
+                draft.patch("Patient", view, QUALIFIED, at=at)
+    elif known.ins is not None:
         for system, value in known.local:
             old = {
                 "resourceType": "Patient",

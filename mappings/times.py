@@ -35,6 +35,17 @@ def ts_instant(value: str | None, zone: str = FRANCE) -> str | None:
     return made if made and "T" in made else None
 
 
+def ts_micros(value: str | None, zone: str = FRANCE) -> int:
+    """A TS as microseconds since the epoch; a day alone is its first moment.  0 when it is no time."""
+    made = ts_datetime(value, zone)
+    if not made or len(made) < 10:
+        return 0
+    moment = datetime.fromisoformat(made)
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=ZoneInfo(zone))
+    return int(moment.timestamp()) * 1_000_000
+
+
 @lru_cache(maxsize=4096)
 def _date(value: str) -> str | None:
     found = _TS.fullmatch(value)

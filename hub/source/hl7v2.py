@@ -66,6 +66,7 @@ _KEYS = {
     b"PV1": ((19, "visit"),),
     b"PID": ((18, "visit"),),
     b"TXA": ((12, "document"),),
+    b"MRG": ((1, "patient"),),
     b"ORC": ((2, "order"), (3, "order")),
     b"OBR": ((2, "order"), (3, "order"), (18, "accession")),
 }
@@ -151,10 +152,22 @@ def check(body: bytes, envelope: Envelope) -> None:
     if len(msh.text(10) or "") > _KEY:
         raise ParseError(f"longer than {_KEY}", where="MSH-10", cure="shorten the control id", code="102")
     _decodable(message)
-    for obx in message.segments(b"OBX"):
-        content = document_of(message, obx)
-        if content is not None:
-            _check_document(content)
+    if b"OBX" in message.index:
+        _check_documents(message)
+
+
+def _check_documents(message: Message) -> None:
+    """The documents of a message: Base64, no DOCTYPE, one action, and one patient (see ``hl7v2_volet``)."""
+    found = [c for obx in message.segments(b"OBX") if (c := document_of(message, obx)) is not None]
+    octets = [_check_document(content) for content in found]
+    if not found or not (message.msh.text(9) or "").startswith(("MDM", "ORU")):
+        return
+    from hub.source.hl7v2_volet import check_action, check_patient
+
+    check_action(message, [content.segment for content in found])
+    for one in octets:
+        if b"ClinicalDocument" in one[:8192]:
+            check_patient(message, one)
 
 
 def _decodable(message: Message) -> None:
@@ -229,7 +242,7 @@ def document_codes(message: Message) -> list[str]:
     return [t for t in texts if t]
 
 
-def _check_document(content: Rep) -> None:
+def _check_document(content: Rep) -> bytes:
     octets = document_octets(content)
     head = octets[:4096].lstrip(b"\xef\xbb\xbf \t\r\n")
     html = head[:14].lower() == b"<!doctype html"  # a report in HTML is no XML, nothing will parse it
@@ -238,6 +251,7 @@ def _check_document(content: Rep) -> None:
             "the document has a DOCTYPE", where=content.place(5),
             cure="send it without a document type declaration (CDA has none)", code="102",
         )  # fmt: skip
+    return octets
 
 
 READER: Reader = Reader("hl7v2", "x-application/hl7-v2+er7", peek, parse, check)

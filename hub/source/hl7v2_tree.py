@@ -62,10 +62,11 @@ class Context:
     freed the moment the message is done with.
     """
 
-    __slots__ = ("_charset", "declared", "origins", "sep")
+    __slots__ = ("_charset", "component", "declared", "origins", "sep")
 
     def __init__(self, sep: Separators, declared: bytes, origins: bool) -> None:
         self.sep, self.declared, self.origins = sep, declared, origins
+        self.component = sep.component
         self._charset: str | None = None
 
     @property
@@ -120,13 +121,18 @@ class Rep:
 
     def __call__(self, component: int = 1, sub: int = 1) -> str | None:
         """The text of a component, or None when it is absent, empty, blank or ``""`` (§2.5.3)."""
-        parts = self._parts or self.parts
+        context = self.segment.context
+        parts = self._parts
+        if parts is None:
+            if len(self.raw) < _LONG and self.field > 2:  # MSH-1 and MSH-2 are not split: the property knows
+                parts = self._parts = self.raw.split(context.component)
+            else:
+                parts = self.parts
         if component > len(parts):
             return None
         octets = parts[component - 1]
         if not octets:
             return None
-        context = self.segment.context
         if octets.isalnum() and not context.origins:  # most codes and identifiers: nothing to undo
             return octets.decode("ascii") if sub == 1 else None
         split = context.sep.sub

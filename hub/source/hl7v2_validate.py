@@ -2,7 +2,8 @@
 
 HL7 v2.5 and v2.6 message structures.  What the standard does not know is left aside before the check, for
 hl7apy would call it wrong: Z segments, PRT (added in v2.7 and used by ANS before), the bulk of OBX-5, and
-code tables (French ones differ by right).  Slow (ten to a hundred milliseconds): for channels that ask.
+code tables (French ones differ by right).  What a profile requires of them is in
+``hl7v2_structures``.  Slow (ten to a hundred milliseconds): for channels that ask.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import NamedTuple
 
 from hub.errors import ParseError
 from hub.source.hl7v2 import Message
+from hub.source.hl7v2_structures import OWN, PAIRED, REQUIRED, structure_of
 
 _STRUCTURAL = re.compile(r"(Missing required child|Child limit exceeded) ([A-Z0-9_.]+)")
 
@@ -34,13 +36,52 @@ def validate(body: bytes) -> list[Finding]:
     from hl7apy.exceptions import HL7apyException
     from hl7apy.parser import parse_message
 
-    text = _known_to_the_standard(Message(body))
+    received = Message(body)
+    msh = received.msh
+    structure = structure_of(msh.text(9) or "", msh.text(9, 2) or "", msh.text(9, 3) or "")
+    found = _required(received, structure)
+    if structure in OWN:
+        return found
+    known = _structures(msh.text(12) or "")
+    if known is not None and structure not in known:
+        return [*found, Finding("error", "MSH-9", "no message structure is known by this name in this version", "200")]
+    text = _known_to_the_standard(received, structure)
     try:
         message = parse_message(text, validation_level=VALIDATION_LEVEL.TOLERANT, find_groups=True)
         message.validate()
     except HL7apyException as e:
-        return [_issue(e)]
-    return []
+        return [*found, _issue(e)]
+    except AttributeError:  # hl7apy found no structure for what it read
+        return [*found, Finding("error", "MSH-9", "the structure does not fit the standard", "100")]
+    return found
+
+
+def _structures(version: str) -> frozenset[str] | None:
+    """The message structures of a version; None of one that hl7apy does not know (and will say so)."""
+    from hl7apy import load_library
+    from hl7apy.exceptions import UnsupportedVersion
+
+    try:
+        return frozenset(load_library(version).MESSAGES)
+    except UnsupportedVersion:
+        return None
+
+
+def _required(message: Message, structure: str) -> list[Finding]:
+    """What French profiles require of messages and Z segments that the standard does not have."""
+    found = [
+        Finding("error", name.decode(), "missing required child", "101")
+        for name in OWN.get(structure, ()) if message.first(name) is None
+    ]  # fmt: skip
+    if structure in PAIRED and len(message.segments(b"PID")) < 2:
+        found.append(Finding("error", "PID[2]", "missing required child", "101"))
+    for name, fields in REQUIRED.items():
+        for segment in message.segments(name):
+            found += [
+                Finding("warning", f"{segment.place}-{n}", "required and empty", "101")
+                for n in fields if not segment[n]
+            ]  # fmt: skip
+    return found
 
 
 def _issue(error: Exception) -> Finding:
@@ -53,14 +94,18 @@ def _issue(error: Exception) -> Finding:
     return Finding("error", "MSH-9", f"the structure does not fit the standard ({kind})", "100")
 
 
-def _known_to_the_standard(message: Message) -> str:
+def _known_to_the_standard(message: Message, structure: str) -> str:
     split = message.sep.field
-    lines = []
+    lines: list[bytes] = []
     for segment in message.ordered():
         if segment.name.startswith(b"Z") or segment.name == b"PRT":
             continue
+        if segment.name == b"PID" and segment.number > 1 and structure in PAIRED:
+            break  # hl7apy does not know that a segment may stand twice in one structure
         fields = list(segment.fields)
         if segment.name == b"MSH":
+            kind, event, *_ = (*fields[9].split(message.sep.component), b"")
+            fields[9] = message.sep.component.join((kind, event, structure.encode()))
             del fields[1]
         elif segment.name == b"OBX" and len(fields) > 5 and len(fields[5]) > 1000:
             fields[5] = fields[5][:20].rpartition(message.sep.component)[0]

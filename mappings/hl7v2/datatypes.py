@@ -158,10 +158,15 @@ def cwe_concept(x: Rep) -> Element | None:
     return made
 
 
-def text_concept(segment: Segment, field: int) -> Element | None:
+def text_concept(segment: Segment, field: int, c: Context) -> Element | None:
     """A coded field of a user-defined table, of which nobody but the site knows the code system."""
     rep = segment.rep(field)
-    return cwe_concept(rep) if rep else None
+    made: Element | None = c.remember(_concept, rep) if rep else None
+    return made
+
+
+def _concept(x: Rep, _c: Context) -> Element | None:
+    return cwe_concept(x)
 
 
 def when(segment: Segment, field: int, c: Context) -> str | None:

@@ -1,7 +1,7 @@
 """Documents that travel in MDM and ORU: CDA-R2, PDF, text, in OBX-5 as Base64.
 
 HL7 v2.5 §9.6 (MDM), §7.3 (ORU), §2.A.24 (ED); ANS, transmission d'un document CDA-R2 en HL7v2 v2.1 and au LPS v1.1:
-the event (T02, T10, T04) with ORC-1 and OBX-11 says what is done; MetaDMPMSS observations say who may see it.
+the event (T02, T10, T04) with ORC-1 and OBX-11 says what is done (they agree: ``hub.source.hl7v2_volet`` saw to it).
 """
 
 from __future__ import annotations
@@ -13,20 +13,19 @@ from hub.source.hl7v2 import Message, Rep, document_octets, document_of
 from hub.source.identity import authority_system, root_system
 
 from ..cda.context import Carrier
-from ..cda.documents.header import map_document
+from ..cda.document import map_document
 from ..codes import table
 from ..documents import AFTERWARDS, add_binary, attachment, category, replaced, supersede
-from ..shape import URI_SYSTEM, V2_0203, VISIBILITY, Element, clean, identifier, keep
+from ..shape import URI_SYSTEM, V2_0203, Element, clean, identifier, keep
 from ..times import ts_datetime, ts_instant
 from .context import Context
 from .datatypes import cwe_concept, cx_identifier
 from .segments.people import xcn_practitioner, xon_organization
 from .segments.pid import identity_status, pid_identities, pid_patient
+from .volet import labels, map_requests
 
-VISIBLE, MEDIA = table("visibility"), table("data-type")
+MEDIA = table("data-type")
 _STATUS = {"T04": "entered-in-error", "T11": "entered-in-error"}
-# ORC-1 -> (events of MDM, OBX-11) that say the same (v2.1 §"codage de l'action")
-_ACTIONS = {"NW": (("T02",), "F"), "RO": (("T10",), "C"), "CA": (("T04", "T11"), "D")}
 
 
 def map_documents(message: Message, draft: Draft, site: Site) -> None:
@@ -38,20 +37,32 @@ def map_documents(message: Message, draft: Draft, site: Site) -> None:
     event = message.msh.text(9, 2) or ""
     found = (document_of(message, obx) for obx in message.segments(b"OBX"))
     documents = [content for content in found if content is not None]
-    _check_action(c, event, documents)
     carrier = _carrier(c, event)
     patient: Element | None = None
+    made: list[Element] = []
     for number, content in enumerate(documents, 1):
         octets = document_octets(content)
         if _is_cda(octets):
-            _map_cda(content, octets, c, carrier)
+            made.append(_map_cda(content, octets, c, carrier))
             continue
         if patient is None:
             patient = pid_patient(c, Rank.DOCUMENT)
-        _map_plain(content, octets, number, patient, c, carrier)
+        made.append(_map_plain(content, octets, number, patient, c, carrier))
+    if made:
+        _tie_renderings(made, c)
+        map_requests(c, made, draft.entries[made[0]["reference"]].resource["subject"])
     if not documents:
         draft.warn("OBX", "the message carries no document (OBX-2 ED, Base64)", "no-document")
         pid_patient(c, Rank.DOCUMENT)
+
+
+def _tie_renderings(made: list[Element], c: Context) -> None:
+    """N1 and N3 of one report (v2.1): the later ones are the first in another form."""
+    for other in made[1:]:
+        if other["reference"] != made[0]["reference"]:
+            resource = c.draft.entries[other["reference"]].resource
+            tie = {"code": "transforms", "target": {"reference": made[0]["reference"]}}
+            resource["relatesTo"] = [*resource.get("relatesTo", ()), tie]
 
 
 def _is_cda(octets: bytes) -> bool:
@@ -59,7 +70,8 @@ def _is_cda(octets: bytes) -> bool:
     return b"ClinicalDocument" in head or (b":stylesheet" in head and b"ClinicalDocument" in octets)
 
 
-def _map_cda(content: Rep, octets: bytes, c: Context, carrier: Carrier) -> None:
+def _map_cda(content: Rep, octets: bytes, c: Context, carrier: Carrier) -> Element:
+    """The CDA by its own mapping; returns the reference to its DocumentReference."""
     try:
         document = Document(octets, c.message.context.origins)
     except ParseError as e:
@@ -67,21 +79,7 @@ def _map_cda(content: Rep, octets: bytes, c: Context, carrier: Carrier) -> None:
             f"the document cannot be read (line:column {e.where}): {e.what}",
             where=content.place(5), cure=e.cure, code="102",
         ) from None  # fmt: skip
-    map_document(document, c.draft, c.site, carrier)
-
-
-def _check_action(c: Context, event: str, documents: list[Rep]) -> None:
-    """ORC-1, the event and OBX-11 must say the same (v2.1); other values are those of other profiles."""
-    orc = c.message.first(b"ORC")
-    action = orc.text(1) if orc is not None else None
-    if action not in _ACTIONS:
-        return
-    events, status = _ACTIONS[action]
-    if event.startswith("T") and event not in events:
-        c.draft.error("ORC-1", "the action of ORC-1 is not that of the event in MSH-9", "103")
-    for obx in (content.segment for content in documents):
-        if obx.text(11) in ("F", "C", "D") and obx.text(11) != status:
-            c.draft.error(f"{obx.place}-11", "the status of the document is not that of the action in ORC-1", "103")
+    return map_document(document, c.draft, c.site, carrier)
 
 
 def _carrier(c: Context, event: str) -> Carrier:
@@ -100,21 +98,11 @@ def _carrier(c: Context, event: str) -> Carrier:
     return Carrier(
         status="entered-in-error" if gone else "current",
         replaces=ei_identity(parent, c) if parent is not None else None,
-        labels=_labels(c),
+        labels=labels(c),
         patient=known,
         extension=identity_status(pid) if pid is not None else [],
         visits=visits,
     )
-
-
-def _labels(c: Context) -> list[Element]:
-    """MetaDMPMSS observations that hide the document, answered Y."""
-    made = []
-    for obx in c.message.segments(b"OBX"):
-        code = obx.text(3)
-        if code in VISIBLE.rows and obx.text(5) == "Y":
-            made.append({"coding": [VISIBLE.coding(VISIBILITY, code)]})
-    return made
 
 
 def ei_identity(x: Rep, c: Context) -> tuple[str, str] | None:
@@ -153,7 +141,7 @@ def _order_identity(c: Context) -> tuple[str, str] | None:
     return None
 
 
-def _map_plain(content: Rep, octets: bytes, number: int, patient: Element, c: Context, carrier: Carrier) -> None:
+def _map_plain(content: Rep, octets: bytes, number: int, patient: Element, c: Context, carrier: Carrier) -> Element:
     """A document that is no CDA: what is known of it is in the message."""
     identity = _identity(number, c)
     media = _media(content, octets, c)
@@ -177,7 +165,7 @@ def _map_plain(content: Rep, octets: bytes, number: int, patient: Element, c: Co
         "date": ts_instant(made_at, c.zone),
         "author": _authors(c),
         "authenticator": _authenticator(c),
-        "custodian": _custodian(c),
+        "custodian": c.sender(),
         "relatesTo": [replaced(r) for r in replaces],
         "description": title,
         "securityLabel": carrier.labels,
@@ -189,9 +177,10 @@ def _map_plain(content: Rep, octets: bytes, number: int, patient: Element, c: Co
             "related": _orders(c),
         }),
     })  # fmt: skip
-    c.draft.add(reference, identity, rank=AFTERWARDS if carrier.status != "current" else Rank.DOCUMENT)
+    made = c.draft.add(reference, identity, rank=AFTERWARDS if carrier.status != "current" else Rank.DOCUMENT)
     for earlier in replaces:
-        supersede(c.draft, earlier, reference)
+        supersede(c.draft, earlier, c.occurred())
+    return made
 
 
 def _media(content: Rep, octets: bytes, c: Context) -> str:
@@ -248,12 +237,3 @@ def _authenticator(c: Context) -> Element | None:
     txa = c.message.first(b"TXA")
     x = txa.rep(22) if txa is not None else None
     return xcn_practitioner(x, c) if x is not None else None
-
-
-def _custodian(c: Context) -> Element | None:
-    """The establishment that sends (MSH-4)."""
-    x = c.message.msh.rep(4)
-    if x is None:
-        return None
-    system = authority_system(x(1) or "", x(2) or "", x(3) or "")
-    return c.establishment(keep(system, x(2) or x(1)), x(1))

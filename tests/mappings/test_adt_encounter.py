@@ -7,7 +7,7 @@ import pytest
 from hub.fhir.draft import Draft, resource_id
 from hub.source.origin import lineage
 
-from .run import INS, IPP, adt, edited, issues, mapped, only, refs, sample
+from .run import IPP, adt, edited, issues, mapped, only, refs, sample
 
 A01 = sample("a01.hl7")
 INS_IN_PID = "~255064900799907^^^ASIP-SANTE-INS-NIR&1.2.250.1.213.1.4.10&ISO^INS^^20250110"
@@ -28,7 +28,7 @@ def test_the_event_says_the_state_of_the_stay(name: str, status: str) -> None:
     assert status == only(event(name), "Encounter")["status"]
 
 
-@pytest.mark.parametrize("name", ["A28", "A31", "A40", "A47"])
+@pytest.mark.parametrize("name", ["A28", "A31", "A40", "A47", "A24"])
 def test_events_of_identity_say_nothing_of_a_stay(name: str) -> None:
     """The Patient alone."""
     draft = event(name)
@@ -59,29 +59,6 @@ def test_the_event_may_stand_in_evn() -> None:
     assert (
         only(adt(edited(A01, ("ADT^A01^ADT_A01", "ADT^A05"), ("\rEVN|", "\rZVN|"))), "Encounter")["status"] == "planned"
     )
-
-
-def test_a_merge_points_the_old_record_to_the_new() -> None:
-    """A40, MRG-1: nothing is deleted, so it can be undone."""
-    draft = adt(sample("a40.hl7"))
-    old = draft.entries[f"Patient/{resource_id('Patient', IPP[0], 'P0999')}"]
-    new = f"Patient/{resource_id('Patient', *INS)}"
-    assert (False, new, False) == (
-        old.resource["active"],
-        old.resource["link"][0]["other"]["reference"],
-        old.only_if_exists,
-    )
-
-
-def test_a_merge_leaves_the_ins_out_and_tells_a_loop() -> None:
-    """An INS is not an old number of an establishment; a record cannot replace itself."""
-    body = edited(
-        sample("a40.hl7"), (INS_IN_PID, ""), ("MRG|P0999", "MRG|~1^^^A&1.2.250.1.213.1.4.8&ISO^INS~P1001"),
-    )  # fmt: skip
-    draft = adt(body)
-    assert issues(draft) == [("warning", "MRG-1[3].1")]
-    assert [f"Patient/{resource_id('Patient', *IPP)}"] == refs(draft, "Patient")
-    assert only(draft, "Patient")["active"]
 
 
 def test_the_stay_is_known_by_its_number() -> None:

@@ -19,13 +19,22 @@ def patient(*changes: tuple[str, str]) -> dict:
 
 
 def test_the_patient_is_known_by_the_qualified_ins() -> None:
-    """RNIV: identity VALI; the view under the IPP then points to it, if it is there."""
+    """RNIV: identity VALI; the view under the IPP then points to it, if it is there or when it comes."""
     draft = adt(A01)
-    main, view = (draft.entries[f"Patient/{resource_id('Patient', *who)}"] for who in (INS, IPP))
-    assert (main.only_if_exists, view.only_if_exists, view.rank) == (False, True, Rank.FEED)
-    assert (False, [{"other": {"reference": main.ref}, "type": "replaced-by"}]) == (
-        view.resource["active"], view.resource["link"],
+    main, view = (f"Patient/{resource_id('Patient', *who)}" for who in (INS, IPP))
+    assert refs(draft, "Patient") == [main]
+    said = draft.patches[view, "qualified"]
+    assert ({"active": False}, [{"other": {"reference": main}, "type": "replaced-by"}], Rank.FEED) == (
+        said.sets, said.adds["link"], said.rank,
     )  # fmt: skip
+
+
+def test_an_identity_that_is_doubted_again_gives_the_view_back() -> None:
+    """PID-32 PROV with the INS in PID-3: the statement is taken back; without an INS nothing is said."""
+    draft = adt(edited(A01, ("||VALI|", "||PROV|")))
+    said = draft.patches[f"Patient/{resource_id('Patient', *IPP)}", "qualified"]
+    assert (said.sets, said.adds) == ({}, {})
+    assert adt(edited(A01, ("||VALI|", "||PROV|"), (INS_IN_PID, ""))).patches == {}
 
 
 def test_an_ins_that_is_not_qualified_is_not_kept() -> None:

@@ -58,3 +58,42 @@ def test_wrong_octets_are_a_parse_error() -> None:
     """Nothing can be said of the structure of what cannot be read."""
     with pytest.raises(ParseError):
         validate(body(EVN, b"PID|1||\xff", PV1))
+
+
+PERSON = PID.replace(b"PID|1||7", b"PID|2||8")
+MRG = b"MRG|9^^^B&1.2&ISO^PI"
+
+
+@pytest.mark.parametrize(
+    ("kind", "segments"),
+    [
+        *(
+            (f"ADT^{event}", (EVN, PID, PV1, b"ZBE|1^B|20260101||INSERT|N", b"ZFA|ACTIF", b"ZFM|8", b"ZFS|1", b"ZFV|1"))
+            for event in "A01 A02 A03 A04 A05 A06 A07 A08 A11 A12 A13 A21 A22 A28 A31 Z99".split()  # noqa: SIM905
+        ),
+        ("ADT^A40^ADT_A39", (EVN, PID, MRG)),
+        ("ADT^A47", (EVN, PID, MRG)),
+        ("ADT^A24", (EVN, PID, PERSON)),
+        ("ADT^A37^ADT_A37", (EVN, PID, PERSON)),
+        ("ZAM^Z01^ZAM_Z01", (EVN, b"OBX|1|CWE|ACK_RECEPTION_DMP||Y||||||F")),
+        ("ACK^R01^ACK", (b"MSA|AA|1",)),
+        ("ORU^R01", (PID, b"OBR|1||2|C", b"OBX|1|NM|C||5||||||F", b"SPM|1|||B")),
+    ],
+)
+def test_every_event_of_the_profiles_is_known(kind: str, segments: tuple[bytes, ...]) -> None:
+    """With or without MSH-9.3, Z segments in it."""
+    assert validate(body(*segments).replace(b"ADT^A01^ADT_A01", kind.encode())) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "segments", "where"),
+    [
+        ("ADT^A24", (EVN, PID), "PID[2]"), ("ZAM^Z01", (EVN,), "OBX"), ("XXX^Y01", (EVN,), "MSH-9"),
+        ("ADT^A01", (EVN, PID, PV1, b"ZBE|1"), "ZBE-2"), ("SIU^S12", (EVN,), "SCH"),
+    ],
+)  # fmt: skip
+def test_what_a_profile_requires(kind: str, segments: tuple[bytes, ...], where: str) -> None:
+    """Z segments and structures that no standard has: table ``hl7v2_structures``; an empty field is a warning."""
+    found = validate(body(*segments).replace(b"ADT^A01^ADT_A01", kind.encode()))
+    assert found[0].where == where
+    assert {f.severity for f in found} == ({"warning"} if where == "ZBE-2" else {"error"})

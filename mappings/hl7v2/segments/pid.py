@@ -7,8 +7,8 @@ the place of birth), PID-32 (status of the identity).
 from __future__ import annotations
 
 from hub.errors import MappingError
-from hub.fhir.draft import Rank, resource_id
-from hub.source.hl7v2 import Rep, Segment, qualified
+from hub.fhir.draft import Rank
+from hub.source.hl7v2 import Segment, qualified
 from hub.source.identity import INS_SYSTEMS
 
 from ...codes import table
@@ -23,29 +23,30 @@ SEX, MARITAL = table("sex"), table("marital-status")
 _MARITAL = "http://terminology.hl7.org/CodeSystem/v3-MaritalStatus"
 
 
-def pid_patient(c: Context, rank: Rank = Rank.FEED, **more: object) -> Element:
+def pid_patient(c: Context, rank: Rank = Rank.FEED, pid: Segment | None = None, **more: object) -> Element:
     """PID to a Patient, added to the draft; returns the Reference to it.
 
+    :param pid: which, where the message has several; the first by default.
     :param more: elements that the message says elsewhere (``active``).
     :raises MappingError: without PID, or without an identifier to know the person by.
     """
-    pid = c.message.first(b"PID")
+    pid = pid or c.message.first(b"PID")
     if pid is None:
         raise MappingError("the message has no PID", where="PID", cure="send the PID segment", code="100")
     known = pid_identities(pid, c)
     names = [n for n in map(xpn_name, pid.reps(5)) if n]
     if not names:
-        c.draft.error("PID-5", "the patient has no name", "101")
+        c.draft.error(f"{pid.place}-5", "the patient has no name", "101")
     addresses, birthplace = _addresses(pid)
     general = _general_practitioners(c)
     patient = clean({
         "resourceType": "Patient",
-        "extension": identity_status(pid) + birthplace,
+        "extension": identity_status(pid, c.message.first(b"ZFD")) + birthplace,
         "identifier": known.all,
         **more,
         "name": names,
         "telecom": [t for f in (13, 14) for t in map(xtn_contact, pid.reps(f)) if t],
-        "gender": SEX(pid.text(8), c.draft, "PID-8"),
+        "gender": SEX(pid.text(8), c.draft, f"{pid.place}-8"),
         "birthDate": ts_date(pid.text(7)),
         **_death(pid, c),
         "address": addresses,
@@ -56,8 +57,8 @@ def pid_patient(c: Context, rank: Rank = Rank.FEED, **more: object) -> Element:
         "managingOrganization": _managing(pid, known, c),
     })  # fmt: skip
     if pid.text(7) and "birthDate" not in patient:
-        c.draft.warn("PID-7", "not a date", "102")
-    return add_patient(c.draft, patient, known, rank)
+        c.draft.warn(f"{pid.place}-7", "not a date", "102")
+    return add_patient(c.draft, patient, known, rank, c.occurred() if rank >= Rank.FEED else 0)
 
 
 def pid_identities(pid: Segment, c: Context, *, lenient: bool = False) -> Identities:
@@ -82,6 +83,7 @@ def pid_identities(pid: Segment, c: Context, *, lenient: bool = False) -> Identi
             if trusted:
                 known.add_ins(c.draft, x.place(1), system, value)
             else:
+                known.doubted = True
                 c.draft.warn(x.place(1), "an INS whose identity is not qualified (PID-32) is not kept", "ins-status")
             continue
         if kind == "INS":
@@ -97,20 +99,25 @@ def pid_identities(pid: Segment, c: Context, *, lenient: bool = False) -> Identi
         known.local = other[:1]
     if known.best is None and not lenient:
         raise MappingError(
-            "no identifier to know the patient by", where="PID-3",
+            "no identifier to know the patient by", where=f"{pid.place}-3",
             cure="send the IPP (type PI), or the INS with PID-32 VALI", code="101",
         )  # fmt: skip
     return known
 
 
-def identity_status(pid: Segment) -> list[Element]:
-    """PID-32, 33 to fr-core-identity-reliability."""
-    status = pid.text(32)
-    if not status:
+def identity_status(pid: Segment, zfd: Segment | None = None) -> list[Element]:
+    """PID-32, 33 and ZFD-5, 6 to fr-core-identity-reliability; PID-32 may repeat (VALI~DOUB)."""
+    known = [status for x in pid.reps(32) if (status := x())]
+    if not known:
         return []
-    parts = [{"url": "identityStatus", "valueCoding": coding(FR_0445, status)}]
+    parts: list[Element] = [{"url": "identityStatus", "valueCoding": coding(FR_0445, status)} for status in known]
     if validated := ts_date(pid.text(33)):
         parts.append({"url": "validationDate", "valueDate": validated})
+    if zfd is not None:
+        if means := zfd.text(5):
+            parts.append({"url": "methodCollection", "valueCoding": coding(None, means)})
+        if collected := ts_date(zfd.text(6)):
+            parts.append({"url": "dateCollection", "valueDate": collected})
     return [{"extension": parts, "url": f"{FR_CORE}fr-core-identity-reliability"}]
 
 
@@ -154,13 +161,13 @@ def _managing(pid: Segment, known: Identities, c: Context) -> Element | None:
 
 def _general_practitioners(c: Context) -> list[Element]:
     """ROL of role ODRP (declared GP, IHE PAM France), else PD1-4."""
-    found: list[Rep] = []
+    found: list[Element | None] = []
     for rol in c.message.segments(b"ROL"):
         if rol.text(3) == "ODRP":
-            found += rol.reps(4)
+            found += [xcn_practitioner(x, c, rol) for x in rol.reps(4)]
     if not found and (pd1 := c.message.first(b"PD1")):
-        found = pd1.reps(4)
-    return [p for p in (xcn_practitioner(x, c) for x in found) if p]
+        found = [xcn_practitioner(x, c) for x in pd1.reps(4)]
+    return [p for p in found if p]
 
 
 def nk1_contact(nk1: Segment) -> Element | None:
@@ -176,23 +183,3 @@ def nk1_contact(nk1: Segment) -> Element | None:
         "relationship": [relation] if relation else None, "name": name, "telecom": telecom, "address": address,
     })  # fmt: skip
     return made if name or telecom or address else None  # invariant pat-1
-
-
-def mrg_replaced(c: Context, into: Element) -> None:
-    """MRG-1: records merged into this one point to it (A40, §3.3.40); reversible, nothing is lost."""
-    for mrg in c.message.segments(b"MRG"):
-        for x in mrg.reps(1):
-            value = x(1)
-            system = c.system(x)
-            if value is None or system in INS_SYSTEMS:
-                continue
-            if into["reference"] == f"Patient/{resource_id('Patient', str(system), str(value))}":
-                c.draft.warn(x.place(1), "a record cannot be merged into itself", "102")
-                continue
-            old = {
-                "resourceType": "Patient",
-                "identifier": [i for i in (cx_identifier(x, c, "old"),) if i],
-                "active": False,
-                "link": [{"other": {"reference": into["reference"]}, "type": "replaced-by"}],
-            }
-            c.draft.add(old, (str(system), str(value)), rank=Rank.FEED)

@@ -1,16 +1,20 @@
-"""PV1 (with PV2, ZBE, EVN) to Encounter.
+"""PV1 (with PV2, ZBE, ZFM, ZFV, EVN) to Encounter.
 
-HL7 v2.5 §3.4.3, §3.4.4; HL7 v2-to-FHIR, PV1 map; IHE PAM France 2.11: ZBE is the movement, ZBE-7 the
-medical unit responsible.
+HL7 v2.5 §3.4.3, §3.4.4; HL7 v2-to-FHIR, PV1 map; IHE PAM France 2.11: ZBE is the movement, ZBE-7 the medical unit
+responsible, ZBE-8 the unit that houses and cares.  Each movement is a version of the Encounter of its stay; one of the
+past (ZBE-5 Y) corrects what nobody sees any more, so it yields to what the current movements said.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 from hub.fhir.draft import Rank
 from hub.source.hl7v2 import Rep, Segment
 from hub.source.identity import authority_system
 
 from ...codes import table
+from ...identifiers import structure_identifiers
 from ...shape import ACT_CODE, Element, clean, concept, identifier, keep, period
 from ..context import Context
 from ..datatypes import cwe_concept, cx_identifier, text_concept, when
@@ -20,7 +24,9 @@ CLASS, EVENT = table("encounter-class"), table("encounter-event")
 _PARTICIPATION = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType"
 # PV1 field -> v3 ParticipationType (HL7 v2-to-FHIR, PV1 map)
 _PARTICIPANTS = ((7, "ATND"), (8, "REF"), (9, "CON"), (17, "ADM"))
-_CANCELS = "CANCEL"  # ZBE-4
+_ACTIONS = ("INSERT", "UPDATE", "CANCEL", "DELETE")  # ZBE-4
+_CANCELS = _ACTIONS[2:]
+_CORRECTS = "Z99"  # its own status is that of the movement it corrects (ZBE-6)
 
 
 def pv1_encounter(c: Context, patient: Element, event: str, rank: Rank = Rank.FEED) -> Element | None:
@@ -36,27 +42,31 @@ def pv1_encounter(c: Context, patient: Element, event: str, rank: Rank = Rank.FE
         if event in EVENT.rows:
             c.draft.warn("PV1-19", "a stay without a number (PV1-19, PID-18) is not kept", "101")
         return None
-    zbe = c.message.first(b"ZBE")
-    status = _status(pv1, event)
+    zbe = _Movement.of(c.message.first(b"ZBE"))
+    status = _status(pv1, event, zbe)
     if status is None:
         return None
     kept, identifiers = known
     place = pv1.rep(3)
-    provider = _provider(place, zbe, c)
-    where = pl_location(place, c, provider) if place else None
-    since = when(zbe, 2, c) if zbe else None
+    house = c.establishment(c.system(place), place(4)) if place is not None and place(4) else None
+    provider = _unit(zbe, 7, house, c) or house
+    where = pl_location(place, c, _unit(zbe, 8, house, c) or provider) if place else None
+    since = when(zbe.segment, 2, c) if zbe is not None and not zbe.cancelled else None
+    if zbe is not None and zbe.text(5) == "Y":
+        rank = Rank.DOCUMENT
     pv2 = c.message.first(b"PV2")
     encounter = clean({
         "resourceType": "Encounter",
         "identifier": identifiers + _movement(zbe, c),
         "status": status,
         "class": CLASS.coding(ACT_CODE, pv1.text(2)) or {"system": ACT_CODE, "code": "AMB"},
-        "serviceType": text_concept(pv1, 10),
+        "type": [kind] if (kind := text_concept(pv1, 4, c)) else None,
+        "serviceType": text_concept(pv1, 10, c),
         "subject": {"reference": patient["reference"]},
         "participant": _participants(pv1, c),
         "period": _period(pv1, pv2, zbe, event, status, c),
         "reasonCode": _reasons(pv2),
-        "hospitalization": _hospitalization(pv1),
+        "hospitalization": _hospitalization(pv1, c),
         "location": [clean({"location": where, "period": period(since, None)})] if where else None,
         "serviceProvider": provider,
     })  # fmt: skip
@@ -82,7 +92,30 @@ def _visit(pv1: Segment, c: Context) -> tuple[tuple[str, str], list[Element]] | 
     return (first, made) if first else None
 
 
-def _status(pv1: Segment, event: str) -> str | None:
+class _Movement(NamedTuple):
+    """ZBE; some senders put one empty field before the action, and all that follows moves by one."""
+
+    segment: Segment
+    shift: int
+    cancelled: bool
+
+    @classmethod
+    def of(cls, zbe: Segment | None) -> _Movement | None:
+        if zbe is None:
+            return None
+        shift = 1 if zbe.text(4) is None and zbe.text(5) in _ACTIONS else 0
+        return cls(zbe, shift, zbe.text(4 + shift) in _CANCELS)
+
+    def text(self, field: int) -> str | None:
+        return self.segment.text(field + self.shift)
+
+    def rep(self, field: int) -> Rep | None:
+        return self.segment.rep(field + self.shift)
+
+
+def _status(pv1: Segment, event: str, zbe: _Movement | None) -> str | None:
+    if event == _CORRECTS and zbe is not None:
+        event = zbe.text(6) or event
     told = EVENT.rows.get(event)
     if told is not None:
         return told.target
@@ -91,16 +124,15 @@ def _status(pv1: Segment, event: str) -> str | None:
     return "in-progress" if pv1.text(44) else None
 
 
-def _provider(place: Rep | None, zbe: Segment | None, c: Context) -> Element | None:
-    """The medical unit (ZBE-7), part of the establishment of PV1-3.4, or that establishment."""
-    house = c.establishment(c.system(place), place(4)) if place is not None and place(4) else None
-    unit = zbe.rep(7) if zbe is not None else None
-    return (xon_organization(unit, c, house) if unit is not None else None) or house
+def _unit(zbe: _Movement | None, field: int, house: Element | None, c: Context) -> Element | None:
+    """A unit of ZBE, part of the establishment of PV1-3.4."""
+    unit = zbe.rep(field) if zbe is not None else None
+    return xon_organization(unit, c, house) if unit is not None else None
 
 
-def _movement(zbe: Segment | None, c: Context) -> list[Element]:
+def _movement(zbe: _Movement | None, c: Context) -> list[Element]:
     """ZBE-1 (EI) to an Identifier: the last movement known of the stay."""
-    x = zbe.rep(1) if zbe is not None else None
+    x = zbe.segment.rep(1) if zbe is not None and not zbe.cancelled else None
     if x is None:
         return []
     system = authority_system(x(2) or "", x(3) or "", x(4) or "", c.message.msh.text(4) or "")
@@ -122,17 +154,17 @@ def _participants(pv1: Segment, c: Context) -> list[Element]:
 
 
 def _period(
-    pv1: Segment, pv2: Segment | None, zbe: Segment | None, event: str, status: str, c: Context
+    pv1: Segment, pv2: Segment | None, zbe: _Movement | None, event: str, status: str, c: Context
 ) -> Element | None:
     """PV1-44/45; what they leave out is taken from the movement (ZBE-2/3) or the event (EVN-6)."""
     start, end = when(pv1, 44, c), when(pv1, 45, c)
-    moved = when(zbe, 2, c) if zbe is not None and zbe.text(4) != _CANCELS else None
+    moved = when(zbe.segment, 2, c) if zbe is not None and not zbe.cancelled else None
     evn = c.message.first(b"EVN")
     occurred = when(evn, 6, c) if evn is not None else None
     if start is None and event in ("A01", "A04"):
         start = moved or occurred
     if end is None and status == "finished":
-        end = (when(zbe, 3, c) if zbe is not None else None) or occurred or moved
+        end = (when(zbe.segment, 3, c) if zbe is not None else None) or occurred or moved
     if status == "planned" and pv2 is not None:
         start, end = start or when(pv2, 8, c), end or when(pv2, 9, c)
     made = period(start, end)
@@ -150,7 +182,32 @@ def _reasons(pv2: Segment | None) -> list[Element]:
     return [r for r in (cwe_concept(reason) if reason else None, concept(text=said) if said else None) if r]
 
 
-def _hospitalization(pv1: Segment) -> Element | None:
-    """PV1-14 admit source, PV1-36 discharge disposition: user-defined tables, kept as they are."""
-    made = clean({"admitSource": text_concept(pv1, 14), "dischargeDisposition": text_concept(pv1, 36)})
+def _hospitalization(pv1: Segment, c: Context) -> Element | None:
+    """PV1-14 and 36 with ZFM-1 to 4 (PMSI: entry, exit, origin, destination), ZFV-1 the establishment one comes from.
+
+    Their tables are defined by users and by the PMSI, so the codes are kept as they are.
+    """
+    index = c.message.index
+    zfm, zfv = c.message.first(b"ZFM"), c.message.first(b"ZFV") if b"ZFV" in index else None
+    source, gone = text_concept(pv1, 14, c), text_concept(pv1, 36, c)
+    if zfm is not None:
+        source = _joined(source, text_concept(zfm, 1, c), text_concept(zfm, 3, c))
+        gone = _joined(gone, text_concept(zfm, 2, c), text_concept(zfm, 4, c))
+    if zfv is not None:
+        gone = _joined(gone, text_concept(zfv, 9, c))
+    origin = zfv.text(1) if zfv is not None else None
+    known = structure_identifiers(origin, "FINEG") if origin else []
+    made = clean({
+        "origin": {"type": "Organization", "identifier": known[-1]} if known else None,
+        "admitSource": source,
+        "specialCourtesy": [one for one in (text_concept(pv1, 16, c), text_concept(pv1, 22, c)) if one],
+        "dischargeDisposition": gone,
+    })  # fmt: skip
     return made or None
+
+
+def _joined(*concepts: Element | None) -> Element | None:
+    """One CodeableConcept of the codings of several."""
+    codings = [one for made in concepts if made for one in made.get("coding", ())]
+    text = next((made["text"] for made in concepts if made and "text" in made), None)
+    return concept(*codings, text=text)

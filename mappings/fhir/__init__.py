@@ -1,0 +1,1 @@
+"""FHIR R4 messages to the messages of other standards."""

@@ -1,0 +1,1 @@
+"""One module a standard to send, each with its ``MAPPING``."""
