@@ -5,9 +5,10 @@ R4 §2.24 (data types).  Nothing here leaves an empty element behind (R4 §2.6.2
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from hub.source.origin import Text
+from hub.source.origin import Text, derive
 
 Element = dict[str, Any]
 
@@ -24,9 +25,12 @@ BIRTH_PLACE = "http://hl7.org/fhir/StructureDefinition/patient-birthPlace"
 URI_SYSTEM = "urn:ietf:rfc:3986"
 
 
+_NUMBERS = (int, float)
+
+
 def clean(element: Element) -> Element:
     """``element`` without its empty members; False and 0 are values."""
-    return {k: v for k, v in element.items() if v or v is False or (v == 0 and type(v) is int)}
+    return {k: v for k, v in element.items() if v or v is False or type(v) in _NUMBERS}
 
 
 def keep(value: str, parent: object) -> str:
@@ -34,8 +38,26 @@ def keep(value: str, parent: object) -> str:
     return Text(value, parent.origin) if type(parent) is Text else value
 
 
-def coding(system: str | None, code: str | None, display: str | None = None) -> Element | None:
-    return clean({"system": system, "code": code, "display": display}) if code else None
+def keep_all(value: str, parents: Sequence[str]) -> str:
+    """``value``, made of several, with the origins of all of them."""
+    return derive(value, *parents) if parents and type(parents[0]) is Text else value
+
+
+def coding(
+    system: str | None, code: str | None, display: str | None = None, version: str | None = None
+) -> Element | None:
+    return clean({"system": system, "version": version, "code": code, "display": display}) if code else None
+
+
+def extension(url: str, kind: str, value: Any) -> list[Element]:
+    """One extension (``kind`` as in ``valueString``), or none without a value."""
+    return [{"url": url, kind: value}] if value or value is False or value == 0 else []
+
+
+def part(url: str, *members: Element | None) -> list[Element]:
+    """An extension made of extensions, or none when all of them are missing."""
+    inside = [m for m in members if m]
+    return [{"extension": inside, "url": url}] if inside else []
 
 
 def concept(*codings: Element | None, text: str | None = None) -> Element | None:
@@ -50,8 +72,13 @@ def identifier(
     """An Identifier, or None without a value."""
     if not value:
         return None
-    kind = {"coding": [{"system": type_system, "code": type_code}]} if type_code else None
-    return clean({"use": use, "type": kind, "system": system, "value": value})
+    made: Element = {"use": use} if use else {}
+    if type_code:
+        made["type"] = {"coding": [{"system": type_system, "code": type_code}]}
+    if system:
+        made["system"] = system
+    made["value"] = value
+    return made
 
 
 def period(start: str | None, end: str | None) -> Element | None:

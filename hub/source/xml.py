@@ -25,8 +25,8 @@ _DECLARED = re.compile(rb"""<\?xml[^>]{0,200}?encoding\s*=\s*["']([A-Za-z0-9._-]
 _BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 
 
-def parse_xml(octets: bytes) -> etree._Element:
-    """The root element; comments and processing instructions are dropped.
+def parse_xml(octets: bytes, *, instructions: bool = False) -> etree._Element:
+    """The root element; comments are dropped, and processing instructions but for what is signed.
 
     :raises ParseError: with line and column, for what is no XML, too big, too deep, or has a DOCTYPE.
     """
@@ -37,7 +37,7 @@ def parse_xml(octets: bytes) -> etree._Element:
         raise _doctype()
     parser = etree.XMLParser(
         resolve_entities=False, load_dtd=False, no_network=True, dtd_validation=False, remove_comments=True,
-        remove_pis=True, huge_tree=len(octets) > _SMALL,
+        remove_pis=not instructions, huge_tree=len(octets) > _SMALL,
     )  # fmt: skip
     try:
         root = etree.fromstring(octets, parser)

@@ -10,6 +10,7 @@ from hub.errors import MappingError
 from hub.fhir.draft import Rank, resource_id
 from hub.source.cda import SDTC, Node
 from hub.source.identity import INS_SYSTEMS
+from hub.source.origin import carry
 
 from ..codes import table
 from ..patients import Identities, add_patient
@@ -18,6 +19,7 @@ from ..times import ts_date, ts_datetime
 from .context import Context
 from .datatypes import ad_address, addresses, cd_coding, ii_identifier, ii_identity, pn_name, pn_patient_names, telecoms
 from .people import role
+from .values import carried
 
 SEX = table("sex")
 _ROLE_CLASS = "http://terminology.hl7.org/CodeSystem/v3-RoleClass"
@@ -110,7 +112,8 @@ def add_patient_of(node: Node, known: Identities, c: Context) -> Element:
         "gender": SEX(gender.attr("code"), c.draft, f"{_WHERE}/patient/administrativeGenderCode") if gender else None,
         "birthDate": ts_date(birth.attr("value")) if birth else None,
     })  # fmt: skip
-    patient = clean({
+    death, births = _death(person, c), _births(person)
+    patient = carry(clean({
         "resourceType": "Patient",
         "extension": c.carrier.extension + _birthplace(person),
         "identifier": shown.get("identifier"),
@@ -119,11 +122,12 @@ def add_patient_of(node: Node, known: Identities, c: Context) -> Element:
         "telecom": telecoms(node),
         "gender": shown.get("gender"),
         "birthDate": shown.get("birthDate"),
-        **_death(person, c),
+        **death,
         "address": addresses(node),
+        **births,
         "contact": [x for x in (*_guardians(person), *_informants(c)) if x],
         "generalPractitioner": _general_practitioners(c),
-    })  # fmt: skip
+    }), death, births)  # fmt: skip
     add_patient(c.draft, patient, known, Rank.DOCUMENT)
     return shown
 
@@ -147,9 +151,25 @@ def _death(person: Node | None, c: Context) -> Element:
     for node in person.all("deceasedTime", SDTC):
         if at := ts_datetime(node.attr("value"), c.zone):
             return {"deceasedDateTime": at}
-    for node in person.all("deceasedInd", SDTC):
+    return _flag(person, "deceasedInd", "deceasedBoolean")
+
+
+def _births(person: Node | None) -> Element:
+    """sdtc:multipleBirthOrderNumber, sdtc:multipleBirthInd."""
+    if person is None:
+        return {}
+    for node in person.all("multipleBirthOrderNumber", SDTC):
+        value = node.attr("value")
+        if value and len(value) < 3 and value.isdecimal() and int(value):
+            return carried({"multipleBirthInteger": int(value)}, "multipleBirthInteger", node)
+    return _flag(person, "multipleBirthInd", "multipleBirthBoolean")
+
+
+def _flag(person: Node, name: str, member: str) -> Element:
+    """A BL of the sdtc extensions."""
+    for node in person.all(name, SDTC):
         if (told := node.attr("value")) in ("true", "false"):
-            return {"deceasedBoolean": told == "true"}
+            return carried({member: told == "true"}, member, node)
     return {}
 
 

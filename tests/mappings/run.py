@@ -50,10 +50,18 @@ def issues(draft: Draft) -> list[tuple[str, str]]:
 
 def told(draft: Draft) -> dict[str, Any]:
     """A draft as golden files hold it."""
-    return {
+    made: dict[str, Any] = {
         ref: {"rank": int(e.rank), "only_if_exists": e.only_if_exists, "resource": e.resource}
         for ref, e in draft.entries.items()
-    } | {"issues": [f"{i.severity} {i.where}: {i.what}" for i in draft.issues]}
+    }
+    stated = {
+        f"{ref} {topic}": {"at": p.at, "sets": p.sets, "adds": p.adds} for (ref, topic), p in draft.patches.items()
+    }
+    return (
+        made
+        | ({"patches": stated} if stated else {})
+        | {"issues": [f"{i.severity} {i.where}: {i.what}" for i in draft.issues]}
+    )
 
 
 def edited(body: bytes, *changes: tuple[str, str]) -> bytes:

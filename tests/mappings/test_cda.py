@@ -58,7 +58,7 @@ def test_what_two_places_say_of_one_organisation_is_put_together() -> None:
     assert (
         org.rank, org.resource["name"], org.resource["telecom"],
     ) == (Rank.DOCUMENT, "CH de la Loire", [{"system": "phone", "value": "0241000000"}])  # fmt: skip
-    assert list(org.resource) == ["resourceType", "identifier", "active", "name", "telecom"]
+    assert list(org.resource) == ["resourceType", "identifier", "active", "type", "name", "telecom"]
     bare = report(('<telecom value="tel:0241000000"/>', ""))
     assert bare.entries[refs(bare, "Organization")[0]].rank == Rank.MENTION
 
@@ -101,13 +101,20 @@ def test_the_version_that_is_replaced() -> None:
     made = only(draft, "DocumentReference")
     old = f"DocumentReference/{resource_id('DocumentReference', *OLD)}"
     assert [("replaces", old)] == [(r["code"], r["target"]["reference"]) for r in made["relatesTo"]]
-    entry = draft.entries[old]
-    assert (True, "superseded", Rank.DOCUMENT < entry.rank < Rank.FEED) == (
-        entry.only_if_exists, entry.resource["status"], True,
-    )  # fmt: skip
-    assert f"Binary/{resource_id('Binary', *OLD)}" == entry.resource["content"][0]["attachment"]["url"]
-    assert "relatesTo" not in reference(('typeCode="RPLC"', 'typeCode="APND"'))
+    said = draft.patches[old, "superseded"]
+    assert (said.sets, dict(said.adds)) == ({"status": "superseded"}, {})
+    assert old not in draft.entries
+    assert [r["code"] for r in only(draft, "Composition")["relatesTo"]] == ["replaces"]
     assert "relatesTo" not in reference(('extension="CR-77.1"', 'extension="CR-77.2"'))
+
+
+@pytest.mark.parametrize(("kind", "code"), [("APND", "appends"), ("XFRM", "transforms")])
+def test_the_document_it_adds_to_or_comes_from(kind: str, code: str) -> None:
+    """relatedDocument APND, XFRM (CDA R2 §4.2.4.2): related, and the other document stays current."""
+    draft = report(('typeCode="RPLC"', f'typeCode="{kind}"'))
+    assert [r["code"] for r in only(draft, "DocumentReference")["relatesTo"]] == [code]
+    assert draft.patches == {}
+    assert "relatesTo" not in reference(('typeCode="RPLC"', 'typeCode="XXXX"'))
 
 
 @pytest.mark.parametrize(
@@ -202,7 +209,7 @@ def test_the_stay(change: tuple[str, str], made: tuple[str, str]) -> None:
 
 
 def test_the_stay_in_full_and_in_none() -> None:
-    """Provider and discharge when they are said; without an identifier there is no Encounter."""
+    """Provider and discharge when they are said; without an identifier it is known by its document."""
     stay = only(report(
         ("<location>\n        <healthCareFacility>",
          '<dischargeDispositionCode code="ORG-1" codeSystem="1.2.250.1.213.2.14"/>'
@@ -213,8 +220,10 @@ def test_the_stay_in_full_and_in_none() -> None:
     assert (
         stay["hospitalization"]["dischargeDisposition"]["coding"][0]["code"], "reference" in stay["serviceProvider"],
     ) == ("ORG-1", True)  # fmt: skip
-    for change in (('<id root="1.2.250.1.999.7" extension="V20260412"/>', ""), cut("componentOf")):
-        assert refs(report(change), "Encounter") == []
+    nameless = report(('<id root="1.2.250.1.999.7" extension="V20260412"/>', ""))
+    assert "identifier" not in only(nameless, "Encounter")
+    assert refs(nameless, "Encounter") == refs(report(('extension="V20260412"', 'nullFlavor="UNK"')), "Encounter")
+    assert refs(report(cut("componentOf")), "Encounter") == []
 
 
 def test_codes_keep_their_translations_and_words() -> None:
