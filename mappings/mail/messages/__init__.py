@@ -1,0 +1,1 @@
+"""Mappings a channel names (``mail.messages.…``)."""
