@@ -24,6 +24,8 @@ COMMANDS = {
     "explain": ("explain", "Say what a finding of `hub lint` means."),
     "test": ("test", "Run the tests of channels."),
     "try": ("try_", "Show what a channel makes of a message; nothing is stored or sent."),
+    "map": ("map", "Show what became of every part of a CDA document."),
+    "validate": ("validate", "Check FHIR resources in files, by R4 and by profiles."),
     "list": ("list", "List channels, connectors, mappings or formats."),
     "schema": ("schema", "Print the JSON Schema of channel files, for editors."),
     "demo": ("demo", "Run a hub with fictitious patients and peers."),

@@ -13,9 +13,13 @@
     ├── NotFoundError      what was asked for is not there          (not-found)
     ├── GoneError          it was there and was deleted             (gone)
     ├── ConflictError      somebody else changed it meanwhile       (conflict)
+    ├── PreconditionError  it is not as the caller asked it to be   (precondition)
     ├── ForbiddenError     the caller may not                       (forbidden)
     ├── UnauthenticatedError  the caller is not known               (unauthenticated)
+    ├── UnprocessableError what was asked cannot be done to it     (unprocessable)
     ├── UnsupportedError   not a thing the hub does                 (unsupported)
+    ├── MediaTypeError     a form of data that the hub does not read (media-type)
+    ├── NotAcceptableError a form of data that the hub does not write (not-acceptable)
     └── TooLargeError      beyond a bound that protects the hub     (too-large)
 
 An error says *what* is wrong, *where* (a place in the message, a path, a setting) and the *cure*.
@@ -28,7 +32,8 @@ from typing import ClassVar, Literal
 
 Category = Literal[
     "incorrect", "unavailable", "busy", "conflict", "not-found", "gone", "forbidden",
-    "unauthenticated", "unsupported", "too-large", "fault",
+    "unauthenticated", "unsupported", "too-large", "fault", "precondition", "media-type", "not-acceptable",
+    "unprocessable",
 ]  # fmt: skip
 Stage = Literal["configuring", "receiving", "processing", "sending", "asking"]
 Retry = Literal["never", "later"]
@@ -106,6 +111,26 @@ class ConflictError(HubError):
     stage = "asking"
 
 
+class PreconditionError(HubError):
+    category = "precondition"
+    stage = "asking"
+
+
+class UnprocessableError(HubError):
+    category = "unprocessable"
+    stage = "asking"
+
+
+class MediaTypeError(HubError):
+    category = "media-type"
+    stage = "asking"
+
+
+class NotAcceptableError(HubError):
+    category = "not-acceptable"
+    stage = "asking"
+
+
 class ForbiddenError(HubError):
     category = "forbidden"
     stage = "asking"
@@ -131,14 +156,19 @@ class TooLargeError(HubError):
 HTTP_STATUS: dict[Category, int] = {
     "incorrect": 400, "unavailable": 503, "busy": 504, "conflict": 409, "not-found": 404, "gone": 410,
     "forbidden": 403, "unauthenticated": 401, "unsupported": 405, "too-large": 413, "fault": 500,
+    "precondition": 412, "media-type": 415, "not-acceptable": 406, "unprocessable": 422,
 }  # fmt: skip
 FHIR_ISSUE: dict[Category, str] = {
     "incorrect": "invalid", "unavailable": "transient", "busy": "timeout", "conflict": "conflict",
     "not-found": "not-found", "gone": "deleted", "forbidden": "forbidden", "unauthenticated": "login",
     "unsupported": "not-supported", "too-large": "too-long", "fault": "exception",
+    "precondition": "conflict", "media-type": "not-supported", "not-acceptable": "not-supported",
+    "unprocessable": "processing",
 }  # fmt: skip
 HL7_ACK: dict[Category, tuple[str, str]] = {
     "incorrect": ("AE", "207"), "unavailable": ("AR", "207"), "busy": ("AR", "207"), "conflict": ("AE", "205"),
     "not-found": ("AE", "204"), "gone": ("AE", "204"), "forbidden": ("AR", "207"), "unauthenticated": ("AR", "207"),
     "unsupported": ("AR", "200"), "too-large": ("AR", "207"), "fault": ("AR", "207"),
+    "precondition": ("AE", "205"), "media-type": ("AR", "200"), "not-acceptable": ("AR", "200"),
+    "unprocessable": ("AE", "207"),
 }  # fmt: skip

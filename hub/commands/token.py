@@ -28,7 +28,12 @@ def command() -> None:
 
 @command.command()
 @click.argument("name")
-@click.option("--scope", "scopes", multiple=True, help="system/*.read (default), ingest, metrics; may be repeated.")
+@click.option(
+    "--scope",
+    "scopes",
+    multiple=True,
+    help="system/*.read (default), system/*.write, system/TYPE.cruds, ingest, metrics; may be repeated.",
+)
 @click.option("--days", type=click.IntRange(0), default=365, show_default=True, help="Until it expires; 0: never.")
 @home_option
 def issue(name: str, scopes: tuple[str, ...], days: int, home: str | None) -> None:

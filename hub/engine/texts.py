@@ -35,7 +35,10 @@ def stages_json(stages: Sequence[tuple[str, int, str]]) -> str:
 
 
 def bundle(draft: Draft) -> bytes:
-    """The resources as a transaction Bundle of updates (R4 §3.1.0.11): sent twice, it changes nothing."""
+    """The resources as a transaction Bundle of updates (R4 §3.1.0.11): sent twice, it changes nothing.
+
+    What is stated of some elements of a resource lies over it when it is in the Bundle; of others it is left out.
+    """
     entries: list[dict[str, Any]] = []
     for entry in draft.entries.values():
         if entry.only_if_exists:
@@ -43,6 +46,10 @@ def bundle(draft: Draft) -> bytes:
         resource = {"resourceType": entry.type, "id": entry.id} | {
             k: v for k, v in entry.resource.items() if k not in ("resourceType", "id")
         }
+        for (ref, _), patch in draft.patches.items():
+            if ref == entry.ref:
+                resource |= patch.sets
+                resource |= {name: [*resource.get(name, ()), *items] for name, items in patch.adds.items()}
         if entry.octets is not None:
             resource["data"] = base64.b64encode(entry.octets).decode()
         entries.append(

@@ -41,7 +41,7 @@ class Batch:
     """What a batch of messages came to, to be committed at once."""
 
     finished: list[Finished] = field(default_factory=list)
-    writes: list[resources.Write] = field(default_factory=list)
+    writes: list[resources.Write | resources.Saying] = field(default_factory=list)
     at: int = 0
     take_id: Callable[[], int] = lambda: 0
     outcomes: dict[int, Outcome] = field(default_factory=dict)
@@ -124,11 +124,12 @@ class Worker:
 
     def _prepare(self, row: Waiting, result: Result, done: Finished, batch: Batch) -> None:
         spec, draft = self.spec, result.draft
-        writes: list[resources.Write] = []
+        writes: list[resources.Write | resources.Saying] = []
         if draft is not None and spec.store and row.step != "deliver":
             source = f"urn:oncohub:{spec.name}:{clock.show_id(row.id)}"
             for entry in draft.entries.values():
                 writes.append(resources.prepare(entry, row.id, source, self._body(entry)))
+            writes += [resources.Saying(patch, row.id, source) for patch in draft.patches.values()]
         if row.step == "store":
             done.state = State.DONE
         else:

@@ -9,6 +9,8 @@ from flask import Flask, Response
 
 from hub.facade.context import Facade, whole
 
+LETTERS = {"read": "r"}
+
 
 def mount(app: Flask, facade: Facade) -> None:
     """Serve ``GET [base]/[type]/[id]``."""

@@ -144,11 +144,12 @@ def make_app(home: str, mounts: Mounts | None = None) -> Application:
     :param mounts: hosted sources by path; default: those of the channels of the hub, as they come and go.
     """
     from hub.engine.metrics import render
+    from hub.store.customs import Indexer
 
     settings = Settings.load(home)
     settings.check_profile()
     store = open_store(settings, role="http")
-    closing: list[Callable[[], None]] = [store.close]
+    closing: list[Callable[[], None]] = [Indexer(store).stop, store.close]
     if mounts is None:
         from hub.channel.watch import Watcher
         from hub.engine import engine

@@ -18,7 +18,7 @@ def version(facade: Facade, ref: str, number: int) -> Any:
     :raises GoneError: when that version is the deletion.
     """
     with facade.store.reading() as conn:
-        row = conn.execute(select(resource).where(resource.c.ref == ref)).first()
+        row = conn.execute(select(resource).where(resource.c.ref == ref)).first() if number else None
         if row is not None and row.version != number:
             old = resource_history.c
             found = select(resource_history).where(old.rid == row.rid, old.version == number)
@@ -28,22 +28,3 @@ def version(facade: Facade, ref: str, number: int) -> Any:
     if row.deleted:
         raise GoneError("this version is the deletion of the resource", cure="see its _history")
     return row
-
-
-def versions(facade: Facade, ref: str, since: int, before: int, limit: int) -> tuple[int, list[Any], bool]:
-    """How many versions there are since ``since``, the newest ``limit`` of them below number ``before``,
-    and whether older ones are left.
-
-    :raises NotFoundError: when the resource never was.
-    """
-    with facade.store.reading() as conn:
-        row = conn.execute(select(resource).where(resource.c.ref == ref)).first()
-        if row is None:
-            raise NotFoundError("there is no such resource", cure="search for it")
-        old = resource_history.c
-        past = select(resource_history).where(old.rid == row.rid, old.updated >= since)
-        rows = list(conn.execute(past.order_by(old.version.desc())))
-    if row.updated >= since:
-        rows.insert(0, row)
-    older = [r for r in rows if r.version < before]
-    return len(rows), older[:limit], 0 < limit < len(older)

@@ -7,6 +7,8 @@ from flask import Flask, Response
 from hub.facade.context import Facade, whole
 from hub.facade.versions import version
 
+LETTERS = {"vread": "r"}
+
 
 def mount(app: Flask, facade: Facade) -> None:
     """Serve ``GET [base]/[type]/[id]/_history/[vid]``."""

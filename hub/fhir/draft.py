@@ -60,6 +60,28 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class Patch:
+    """A statement about some elements of a resource that others describe; see :meth:`Draft.patch`.
+
+    :ivar sets: elements that take the place of those of the resource.
+    :ivar adds: elements that repeat: items put behind those that are there already.
+    :ivar at: when it was said, microseconds since the epoch; 0 for the time of arrival of the message.
+    """
+
+    type: str
+    id: str
+    topic: str
+    sets: Resource
+    adds: MappingABC[str, list[Any]]
+    rank: int = Rank.FEED
+    at: int = 0
+
+    @property
+    def ref(self) -> str:
+        return f"{self.type}/{self.id}"
+
+
+@dataclass(frozen=True, slots=True)
 class Issue:
     """Something a mapping noticed: it warns; only ``error`` holds the message."""
 
@@ -81,12 +103,17 @@ class Site:
 
 
 class Draft:
-    """Collects what one message becomes."""
+    """Collects what one message becomes.
 
-    __slots__ = ("entries", "issues", "keys")
+    :ivar entries: resources by reference.
+    :ivar patches: statements about some elements of a resource, by (reference, topic).
+    """
+
+    __slots__ = ("entries", "issues", "keys", "patches")
 
     def __init__(self) -> None:
         self.entries: dict[str, Entry] = {}
+        self.patches: dict[tuple[str, str], Patch] = {}
         self.issues: list[Issue] = []
         self.keys: list[tuple[str, str]] = []
 
@@ -108,6 +135,50 @@ class Draft:
         known = self.entries.get(made.ref)
         if known is None or known.rank <= rank:
             self.entries[made.ref] = made
+        return {"reference": made.ref}
+
+    def patch(
+        self,
+        kind: str,
+        identity: tuple[str, str],
+        topic: str,
+        *,
+        sets: Resource | None = None,
+        adds: MappingABC[str, list[Any]] | None = None,
+        rank: int = Rank.FEED,
+        at: int = 0,
+    ) -> dict[str, str]:
+        """State some top-level elements of a resource that another message describes; return a Reference to it.
+
+        The statement lies over the resource whether that is stored already or comes later, and however
+        often it is described again: nothing else of the resource is touched.  So the outcome is the same in
+        whatever order the messages come.  A resource is never made by a statement alone.
+
+        ``topic`` names what is stated (``merge``, ``merge:Patient/…``, ``superseded``).  Of two statements of
+        one topic about one resource the one of higher (rank, at, message) stays, whole; give ``at`` (the time
+        of the event as its sender tells it) where messages may overtake each other.  A statement without
+        elements takes the topic back (unmerge) and the resource shows its own elements again.  Topics live
+        side by side: what they ``adds`` is put together, of what they ``sets`` the one of higher (rank, at,
+        message) is seen.
+
+        What a person wrote through the API after the statement came stays as that person wrote it.
+
+        Merge of B into A (A40), and back::
+
+            draft.patch("Patient", b, "merge", sets={"active": False}, at=event,
+                        adds={"link": [{"other": ref_a, "type": "replaced-by"}]})
+            draft.patch("Patient", a, f"merge:{ref_b['reference']}", at=event,
+                        adds={"link": [{"other": ref_b, "type": "replaces"}]})
+            draft.patch("Patient", b, "merge", at=later)
+            draft.patch("Patient", a, f"merge:{ref_b['reference']}", at=later)
+
+        :raises ValueError: for ``resourceType``, ``id`` and ``meta``, which the store makes.
+        """
+        for name in ("resourceType", "id", "meta"):
+            if name in (sets or {}) or name in (adds or {}):
+                raise ValueError(f"{name} is not stated: the store makes it")
+        made = Patch(kind, resource_id(kind, *identity), topic, sets or {}, adds or {}, rank, at)
+        self.patches[made.ref, topic] = made
         return {"reference": made.ref}
 
     def key(self, kind: str, value: str) -> None:

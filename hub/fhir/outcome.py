@@ -22,6 +22,8 @@ ISSUE_TYPES = frozenset(
 
 def issue(severity: str, code: str, what: str, where: str = "") -> dict[str, Any]:
     """One issue; ``code`` is of the IssueType value set."""
+    if where.startswith("line "):  # a place in the text is no FHIRPath
+        what, where = f"{where}: {what}", ""
     made: dict[str, Any] = {"severity": severity, "code": code, "diagnostics": what}
     if where:
         # A place in a request (http.name) is told by location, one in a resource by expression.

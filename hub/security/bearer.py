@@ -65,6 +65,17 @@ def authorize(store: Store, environ: Mapping[str, Any], scope: str) -> Caller:
     :raises UnauthenticatedError: when there is no token or no good one.
     :raises ForbiddenError: when the token is good but not for this.
     """
+    found = authenticate(store, environ)
+    if scope not in found.scopes:
+        raise ForbiddenError(f"the token has not the scope {scope}", code="insufficient_scope")
+    return found
+
+
+def authenticate(store: Store, environ: Mapping[str, Any]) -> Caller:
+    """The caller of a request, whatever it may do.
+
+    :raises UnauthenticatedError: when there is no token or no good one.
+    """
     header = environ.get("HTTP_AUTHORIZATION", "")
     kind, _, secret = header.partition(" ")
     if kind.lower() != "bearer" or not secret.strip():
@@ -83,8 +94,6 @@ def authorize(store: Store, environ: Mapping[str, Any], scope: str) -> Caller:
         raise UnauthenticatedError(
             "the token is unknown, expired or revoked", cure="issue another: hub token issue", code="invalid_token"
         )
-    if scope not in token.scopes:
-        raise ForbiddenError(f"the token has not the scope {scope}", code="insufficient_scope")
     return Caller(token.name, token.number, token.scopes)
 
 

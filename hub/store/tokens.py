@@ -7,6 +7,7 @@ digest cannot be searched backwards and a look-up by digest tells nothing by the
 from __future__ import annotations
 
 import hashlib
+import re
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -22,13 +23,16 @@ from hub.store.handle import Store
 from hub.store.tables import token
 from hub.store.writer import Tx
 
+# Others of SMART: system/Patient.cud, system/Binary.r, ... (see hub.security.scopes)
+_SMART = re.compile(r"system/(\*|[A-Z][A-Za-z]{2,39})\.(read|write|\*|(?=[cruds])c?r?u?d?s?)")
 PREFIX = "hub_"  # lets scanners of code and logs find a token that leaked
 DAY = 86_400_000_000
 
 # What a token may be good for. ``system/*.read`` is of SMART App Launch 2.x (backend services).
-READ, INGEST, METRICS = "system/*.read", "ingest", "metrics"
+READ, WRITE, INGEST, METRICS = "system/*.read", "system/*.write", "ingest", "metrics"
 SCOPES = {
     READ: "read and search every FHIR resource",
+    WRITE: "create, update and delete every FHIR resource",
     INGEST: "hand messages to HTTP sources",
     METRICS: "read /metrics",
 }
@@ -67,7 +71,7 @@ def issue(store: Store, name: str, scopes: Iterable[str], days: int | None = 365
     """
     wanted = sorted(set(scopes))
     for scope in wanted:
-        if scope not in SCOPES:
+        if scope not in SCOPES and not _SMART.fullmatch(scope):
             raise unknown("scope", scope, sorted(SCOPES))
     if not wanted:
         raise ConfigError("a token without scope is good for nothing", cure=f"known: {', '.join(SCOPES)}")

@@ -223,9 +223,10 @@ HELD = (State.HELD, MappingError("no identifier", code="101"))
 
 
 @pytest.mark.parametrize("early", [False, True])
-def test_an_application_answer_waits_for_the_mapping(store: Store, bench: Bench, early: bool) -> None:
-    """HL7 v2.5 §2.9.2, ``answer: application``: AE for what was held, also when it was mapped very soon."""
-    runner = Judge(HELD, early)
+@pytest.mark.parametrize("state", [State.HELD, State.CANCELLED])
+def test_an_application_answer_waits_for_the_mapping(store: Store, bench: Bench, state: State, early: bool) -> None:
+    """HL7 v2.5 §2.9.2, ``answer: application``: AE for what was held or refused, also when it was mapped very soon."""
+    runner = Judge((state, HELD[1]), early)
     intake = Intake(store, bench.spec(), runner, Counters(), "")
     receipt = now(intake, body(), wait=True)
     assert (receipt.verdict.status, receipt.answer) == ("rejected", b"rejected:101")

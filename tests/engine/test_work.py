@@ -12,7 +12,7 @@ import pytest
 from hub import clock
 from hub.engine import work
 from hub.engine.counters import Counters
-from hub.engine.model import ChannelSpec
+from hub.engine.model import ChannelSpec, CheckRule
 from hub.engine.work import Outcome, Worker, content_type_of, patiently
 from hub.errors import InvalidError, MappingError, NotFoundError, UnavailableError
 from hub.fhir.draft import Draft, Site
@@ -347,3 +347,28 @@ def _raises() -> None:
 def test_content_type(bench: Bench) -> None:
     """That of the reader."""
     assert content_type_of(bench.spec()) == "text/x-test"
+
+
+@pytest.mark.parametrize(
+    ("otherwise", "state", "stored"),
+    [("hold", State.HELD, 0), ("reject", State.CANCELLED, 0), ("tag", State.MAPPED, 1)],
+)
+def test_an_unfit_message_ends_as_its_channel_says(
+    store: Store, bench: Bench, otherwise: str, state: State, stored: int
+) -> None:
+    """`otherwise:` of a validate step; by the validation of R4 itself."""
+
+    def unfit(source: Any, draft: Draft, site: Site) -> None:
+        draft.add({"resourceType": "Patient", "gender": "F"}, ("urn:test", "1"))
+
+    bench.mappings["patient"] = unfit
+    spec = bench.spec("adt", bench.to(), validate=(CheckRule("fhir", {"*": "base"}, otherwise),))
+    receive(store, spec, body())
+    counters = Counters()
+    work_on(store, spec, counters)
+    (row,) = rows(store, message)
+    assert (row.state, len(rows(store, resource))) == (state, stored)
+    if not stored:
+        assert (reason(row)["where"], reason(row)["stage"]) == ("Patient.gender", "validate")
+    taken = {name: n for name, _, n in counters.take()}
+    assert (taken.get("mapped", 0), taken.get("held", 0)) == (stored, int(state is State.HELD))

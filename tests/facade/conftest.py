@@ -53,6 +53,24 @@ class Api:
             headers.setdefault("Authorization", f"Bearer {given}")
         return Client(self.application).open(path, method=method, headers=headers, **more)
 
+    def send(
+        self, method: str, path: str, resource: Any = None, media: str = "application/fhir+json", **headers: str
+    ) -> TestResponse:
+        """A write; keywords are headers, ``If_Match`` for If-Match."""
+        given = {name.replace("_", "-"): value for name, value in headers.items()}
+        if resource is None:
+            return self.ask(path, method, headers=given)
+        data = resource if isinstance(resource, bytes) else orjson.dumps(resource)
+        return self.ask(path, method, data=data, content_type=media, headers=given)
+
+    def refused(self, status: int, *request: Any, **headers: str) -> dict[str, Any]:
+        """The first issue of the answer to a write that is refused."""
+        answer = self.send(*request, **headers)
+        assert answer.status_code == status, answer.get_data(as_text=True)
+        found = orjson.loads(answer.data)
+        assert found["resourceType"] == "OperationOutcome"
+        return dict(found["issue"][0])
+
     def json(self, path: str, expected: int = 200, **more: Any) -> Any:
         answer = self.ask(path, **more)
         assert expected == answer.status_code, answer.get_data(as_text=True)
@@ -73,7 +91,7 @@ class Api:
 
 
 def _api(store: Store) -> Api:
-    secret = tokens.issue(store, "tester", [tokens.READ])
+    secret = tokens.issue(store, "tester", [tokens.READ, tokens.WRITE])
     return Api(store, store.settings, Application(store, store.settings, {}, lambda: b"hub_up 1\n"), secret)
 
 

@@ -32,12 +32,15 @@ def test_it_promises_what_is_mounted_and_nothing_else(api: Api) -> None:
     (rest,) = api.json("/fhir/metadata")["rest"]
     for one in rest["resource"]:
         kind = one["type"]
-        assert [i["code"] for i in one["interaction"]] == ["read", "vread", "history-instance", "search-type"]
+        assert [i["code"] for i in one["interaction"]] == [
+            "read", "vread", "update", "patch", "delete", "history-instance", "history-type", "create", "search-type",
+        ]  # fmt: skip
         named = {p["name"]: p["type"] for p in one["searchParam"]}
         assert set(named) == {"_id", "_lastUpdated", *params(kind)}
     by_type = {one["type"]: one for one in rest["resource"]}
     assert {"Patient", "Binary", "DocumentReference", "Encounter"} <= set(by_type)
     example = {"token": "x", "string": "x", "date": "2020", "reference": "Patient/x", "uri": "http://x"}
+    example |= {"quantity": "5", "number": "5", "composite": "x$x", "special": "1|2"}
     for param in by_type["Encounter"]["searchParam"]:
         assert api.json(f"/fhir/Encounter?{param['name']}={example[param['type']]}")["total"] == 0
 
@@ -82,3 +85,27 @@ def test_the_base_follows_from_the_settings(api: Api, given: dict[str, object], 
     assert base_url(Settings.load(api.settings.home, **given)) == expected
     answer = api.json("/fhir/metadata", headers={"Host": "evil.example"})
     assert "evil" not in str(answer)
+
+
+@pytest.mark.parametrize(
+    ("mode", "kind"),
+    [("full", "CapabilityStatement"), ("normative", "CapabilityStatement"), ("terminology", "TerminologyCapabilities")],
+)
+def test_it_has_modes(api: Api, mode: str, kind: str) -> None:
+    """R4 §3.1.0.14, mode; each with its own tag."""
+    answer = api.ask(f"/fhir/metadata?mode={mode}")
+    assert orjson.loads(answer.data)["resourceType"] == kind
+    assert api.ask(f"/fhir/metadata?mode={mode}", headers={"If-None-Match": answer.headers["ETag"]}).status_code == 304
+    assert api.issue("/fhir/metadata?mode=other", 400)["location"] == ["http.mode"]
+
+
+def test_it_says_how_writes_behave(api: Api) -> None:
+    """R4 CapabilityStatement.rest: interactions of the system, conditions, versions, formats of patches."""
+    found = api.json("/fhir/metadata")
+    (rest,) = found["rest"]
+    assert [i["code"] for i in rest["interaction"]][:2] == ["batch", "transaction"]
+    assert found["patchFormat"] == ["application/json-patch+json", "application/fhir+json", "application/fhir+xml"]
+    one = rest["resource"][0]
+    assert (one["versioning"], one["updateCreate"], one["conditionalCreate"], one["conditionalDelete"]) == (
+        "versioned-update", True, True, "single",
+    )  # fmt: skip
