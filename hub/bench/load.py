@@ -94,6 +94,20 @@ def http(address: tuple[str, int], path: str, token: str, content_type: str) -> 
     )
 
 
+def fhir(address: tuple[str, int], token: str) -> Target:
+    """Whole requests (:func:`request`) on a kept connection: good is any 2xx."""
+    plain = http(address, "/", token, "application/fhir+json")
+    return Target(address, lambda octets: octets, plain.end, plain.good)
+
+
+def request(address: tuple[str, int], token: str, method: str, path: str, body: bytes) -> bytes:
+    """The octets of one request (RFC 9112 §2.1)."""
+    head = f"{method} {path} HTTP/1.1\r\nHost: {address[0]}:{address[1]}\r\nAuthorization: Bearer {token}\r\n"
+    if body:
+        head += f"Content-Type: application/fhir+json\r\nContent-Length: {len(body)}\r\n"
+    return f"{head}\r\n".encode() + body
+
+
 class _Peer(asyncio.Protocol):
     """One connection; protocols rather than streams, for the client shares the machine with the hub."""
 

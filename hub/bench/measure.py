@@ -49,14 +49,16 @@ def reset_peak(pid: int) -> None:
 
 def peak_mib(pid: int) -> float:
     """Highest resident size of the tree, in MiB."""
-    total = 0
-    for one in tree(pid):
-        try:
-            status = (_PROC / str(one) / "status").read_text(encoding="utf-8", errors="replace")
-        except OSError:
-            continue
-        total += sum(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:"))
-    return total / 1024
+    return sum(own_peak_mib(one) for one in tree(pid))
+
+
+def own_peak_mib(pid: int) -> float:
+    """Highest resident size of one process, in MiB."""
+    try:
+        status = (_PROC / str(pid) / "status").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return 0.0
+    return sum(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:")) / 1024
 
 
 def cpu_seconds(pid: int) -> float:

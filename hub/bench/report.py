@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 
 from hub import __version__
+from hub.bench.fhir import Figures as Requests
 from hub.bench.rows import Figures
 from hub.paths import room
 
@@ -48,6 +49,21 @@ def table(figures: Sequence[Figures]) -> str:
                 name, _size(one.size), str(one.row.connections), one.database, f"{one.answered_rate:.0f}",
                 f"{one.mapped_rate:.0f}", f"{one.p50:.2f}", f"{one.p95:.2f}", f"{one.p99:.2f}", f"{one.peak:.0f}",
                 f"{one.cores:.2f}",
+            ))
+        )  # fmt: skip
+    return "\n".join(lines)
+
+
+def requests(figures: Sequence[Requests]) -> str:
+    """One line a kind of request."""
+    head = ("request", "database", "a second", "p50 ms", "p95 ms", "p99 ms", "largest worker MiB", "cores")
+    lines = [_line(head), _line(["---", "---", *["--:"] * 6])]
+    for one in figures:
+        name = one.name + (f" ({one.bad} bad answers)" if one.bad else "")
+        lines.append(
+            _line((
+                name, one.database, f"{one.rate:.0f}", f"{one.p50:.2f}", f"{one.p95:.2f}", f"{one.p99:.2f}",
+                f"{one.worker:.0f}", f"{one.cores:.2f}",
             ))
         )  # fmt: skip
     return "\n".join(lines)
