@@ -15,11 +15,12 @@ import orjson
 from flask import Flask, Response, request
 
 from hub import clock
-from hub.facade import body
+from hub.facade import body, documents
 from hub.facade.asked import prefer
 from hub.facade.context import Facade, caller, json
 from hub.facade.shape import FHIR_JSON
 from hub.facade.transaction import carry_out
+from hub.services.documents import provided
 from hub.services.resources import bundles, patching
 from hub.services.resources.bundles import Part
 from hub.services.resources.patching import JSON_PATCH
@@ -34,10 +35,11 @@ def mount(app: Flask, facade: Facade) -> None:
     def batch() -> Response:
         sent = body.resource(request)
         kind, parts = bundles.read(sent, facade.base)
-        if kind == "batch":
+        exchanged = provided.asked(sent.value)
+        if kind == "batch" and not exchanged:
             entries = [ask(app, part) for part in parts]
         else:
-            made = carry_out(facade, parts)
+            made = documents.provide(facade, sent, parts) if exchanged else carry_out(facade, parts)
             entries = [made.get(p.number) or ask(app, p) for p in parts]
         head = {"resourceType": "Bundle", "type": f"{kind}-response", "meta": {"lastUpdated": clock.iso(clock.now())}}
         tail = b',"entry":[' + b",".join(entries) + b"]}" if entries else b"}"

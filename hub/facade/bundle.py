@@ -23,10 +23,10 @@ def bundle(kind: str, entries: Iterable[bytes], *, links: Sequence[tuple[str, st
     return made[:-1] + b',"entry":[' + inside + b"]}" if inside else made
 
 
-def match(base: str, ref: str, content: bytes) -> bytes:
-    """An entry of a searchset."""
+def entry(base: str, ref: str, content: bytes, mode: str) -> bytes:
+    """An entry of a searchset; ``mode`` is match or include."""
     url = f'{{"fullUrl":"{base}/{ref}","resource":'
-    return b"".join((url.encode(), content, b',"search":{"mode":"match"}}'))
+    return b"".join((url.encode(), content, f',"search":{{"mode":"{mode}"}}}}'.encode()))
 
 
 def remark(outcome: bytes) -> bytes:

@@ -2,7 +2,8 @@
 
 R4 §3.1.1.5.5: a client treats paging links as opaque.  The search itself, which may hold the identifier
 of a patient, stays in the ``page`` table; the link carries its handle, the place reached and a MAC
-(HMAC-SHA-256, RFC 2104) that binds both to the caller.
+(HMAC-SHA-256, RFC 2104) that binds both to the caller.  The place may be a name when the search is sorted by
+names, so it is encrypted: HMAC in counter mode, under a nonce made of what it hides (as in RFC 5297).
 """
 
 from __future__ import annotations
@@ -10,12 +11,12 @@ from __future__ import annotations
 import binascii
 import hmac
 import os
-import struct
 import threading
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from contextlib import suppress
 from pathlib import Path
 
+import orjson
 from sqlalchemy import delete, select
 
 from hub import clock
@@ -29,7 +30,7 @@ from hub.store.writer import Tx
 _HOUR = 3_600_000_000
 LIFE = 24 * _HOUR
 _RENEWED = LIFE // 2  # a search asked again after this long gets a new term
-_PLACE = struct.Struct(">qq")
+_LONGEST = 8192  # octets of a link: four names of 199 letters fit
 _KEPT = 4096
 
 
@@ -43,10 +44,10 @@ class Pages:
         self._lock = threading.Lock()
 
     def link(self, text: str, place: Place, caller: str) -> str:
-        """The token of the page of search ``text`` that comes after ``place``."""
+        """The token of the page of search ``text`` that comes after ``place`` (values of JSON)."""
         handle = self._mac(b"handle", text.encode())
         self._keep(handle, text)
-        body = handle + _PLACE.pack(*place)
+        body = handle + self._hidden(orjson.dumps(place))
         return urlsafe_b64encode(body + self._mac(caller.encode(), body)).rstrip(b"=").decode()
 
     def open(self, token: str, caller: str) -> tuple[str, Place]:
@@ -56,18 +57,32 @@ class Pages:
         :raises GoneError: when the search is no longer kept.
         """
         try:
-            raw = urlsafe_b64decode(token + "=" * (-len(token) % 4))
+            raw = urlsafe_b64decode(token + "=" * (-len(token) % 4)) if len(token) <= _LONGEST else b""
         except (binascii.Error, ValueError):
             raw = b""
         body, mac = raw[:-16], raw[-16:]
-        if len(body) != 16 + _PLACE.size or not hmac.compare_digest(mac, self._mac(caller.encode(), body)):
+        if len(body) <= 32 or not hmac.compare_digest(mac, self._mac(caller.encode(), body)):
             raise NotFoundError("this page was not made for this caller", cure="search again")
         with self._store.reading() as conn:
             found = conn.execute(select(page.c.query, page.c.expires_at).where(page.c.handle == body[:16])).first()
         if found is None or found.expires_at < clock.now():
             raise GoneError("the pages of this search are no longer kept", cure="search again")
-        first, second = _PLACE.unpack(body[16:])
-        return found.query, (first, second)
+        return found.query, tuple(orjson.loads(self._shown(body[16:])))
+
+    def _hidden(self, text: bytes) -> bytes:
+        text += b" " * (-len(text) % 32)  # the length says less
+        nonce = self._mac(b"place", text)
+        return nonce + self._xor(nonce, text)
+
+    def _shown(self, hidden: bytes) -> bytes:
+        return self._xor(hidden[:16], hidden[16:])
+
+    def _xor(self, nonce: bytes, text: bytes) -> bytes:
+        stream = b"".join(
+            hmac.digest(self._key, b"stream" + nonce + n.to_bytes(4, "big"), "sha256")
+            for n in range(-(-len(text) // 32))
+        )
+        return bytes(a ^ b for a, b in zip(text, stream, strict=False))
 
     def _keep(self, handle: bytes, text: str) -> None:
         at = clock.now()

@@ -1,6 +1,6 @@
 """patch: R4 §3.1.0.6 (http://hl7.org/fhir/R4/http.html#patch), with versions and by condition.
 
-JSON Patch and FHIRPath Patch.  The patch is worked out on what was read and written only if that is still
+JSON Patch, XML Patch and FHIRPath Patch.  The patch is worked out on what was read and written only if that is still
 the present version; when somebody else was faster, it is worked out again on what they wrote.
 """
 
@@ -17,7 +17,7 @@ from hub.facade.context import Facade
 from hub.facade.matching import matcher, only
 from hub.facade.writing import answer, whole_binary
 from hub.services.resources import patching, rules
-from hub.services.resources.patching import JSON_PATCH, Patched
+from hub.services.resources.patching import JSON_PATCH, XML_PATCH, Patched
 from hub.store import changes
 from hub.store.changes import Change, Changed
 from hub.store.resources import Write
@@ -53,8 +53,8 @@ def sent() -> Patched:
     """The patch in the body of the request."""
     if request.mimetype == JSON_PATCH:
         return patching.by_json(body.octets(request, body.MAX_RESOURCE))
-    if request.mimetype == "application/xml-patch+xml":
-        raise patching.refuse_xml()
+    if request.mimetype == XML_PATCH:
+        return patching.by_xml(body.octets(request, body.MAX_RESOURCE))
     return patching.by_parameters(body.resource(request))
 
 

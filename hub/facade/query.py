@@ -1,285 +1,237 @@
-"""Reads the parameters of a search into a :class:`hub.store.query.Query`.
+"""Reads a whole search: its criteria, and what the client wants of the answer.
 
-R4 §3.1.1.3 (parameters, escapes), §3.1.1.4 (kinds, prefixes, modifiers), §3.1.1.4.17 (chains),
-§3.1.1.5 (``_sort``, ``_count``, ``_total``, ``_summary``), §3.1.1.7 (``Prefer: handling``).  A parameter
-that the hub does not know is refused: ignoring it would answer with more than was asked for.
+R4 §3.1.1.5 (``_sort``, ``_count``, ``_include``, ``_total``, ``_summary``, ``_elements``), §3.1.1.7
+(``Prefer: handling``), §3.1.0.11.1 (compartments).  Criteria are read in :mod:`hub.store.criteria`.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from hub import clock
 from hub.errors import InvalidError
-from hub.fhir.search import Param, exact, fold, interval, params, target, types
-from hub.store.query import Chain, Criterion, Ids, Present, Query, Ref, Sort, Test, Text, Token, When
+from hub.fhir.search import Param, params, types
+from hub.fhir.search.compartments import compartments, membership
+from hub.store.criteria import Reader, UnknownError, bad, common, split, unescape, unknown
+from hub.store.includes import Include
+from hub.store.query import Criterion, Ids, Query, Ref, Sort, Test
 
 DEFAULT_COUNT = 20
 MAX_COUNT = 500
-_MAX_CRITERIA = 64
-_MAX_VALUES = 1000
-_MAX_CHAIN = 3
+MAX_SORTS = 4
+MAX_INCLUDES = 32
 
-_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}", re.ASCII)
-_DATED = re.compile(r"(eq|ne|gt|ge|lt|le|sa|eb|ap)?(\d.*)", re.ASCII | re.DOTALL)
-_ANSWER_ONLY = {"_format", "_pretty"}  # shape of the answer, read elsewhere
-_MODIFIERS = {
-    "token": {"", "not"},
-    "string": {"", "exact", "contains"},
-    "date": {""},
-    "reference": {"", "identifier"},  # and the types of its targets
-    "uri": {""},
-}
-_INDEX = {"uri": "token"}  # kinds that share an index table
+_SHAPES = {"_format", "_pretty"}  # of the answer, read elsewhere
+_ONCE = {"_count", "_sort", "_total", "_summary", "_elements", "_contained", "__explain", "_type"}
+_INDEX = {"uri": "token", "number": "quantity"}  # kinds that share an index table
+_SORTED = {"date", "string", "token", "uri", "reference", "quantity", "number"}
 
 Pair = tuple[str, str]
+
+__all__ = ["DEFAULT_COUNT", "MAX_COUNT", "Asked", "Pair", "Within", "read", "split", "unescape"]
+
+
+@dataclass(frozen=True, slots=True)
+class Within:
+    """A compartment: that of the resource ``type``/``id``."""
+
+    type: str
+    id: str
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
     """A search as understood.
 
-    :ivar total: whether the number of hits is wanted; ``only_total``: nothing else is.
+    :ivar total: ``none``, ``estimate``, ``accurate``, or '' when the client does not care.
+    :ivar only_total: nothing but the number of hits is wanted.
     :ivar used: the parameters that were applied, for the self link.
     :ivar ignored: names of those that were not (only when the client is lenient).
     :ivar at: the present, for what is near to it.
+    :ivar summary: ``true``, ``text`` or ``data``, or ''; ``elements``: names of those wanted, or nothing.
+    :ivar explain: the plan is wanted as well.
     """
 
     query: Query
     count: int
-    total: bool
+    total: str
     only_total: bool
     used: tuple[Pair, ...]
     ignored: tuple[str, ...]
     at: int
+    includes: tuple[Include, ...] = ()
+    summary: str = ""
+    elements: tuple[str, ...] = ()
+    explain: bool = False
 
 
-class _UnknownError(InvalidError):
-    """A parameter or modifier that the hub does not have."""
-
-
-def read(kind: str, pairs: Iterable[Pair], *, base: str, lenient: bool = False, now: int | None = None) -> Asked:
-    """Read the parameters of a search for resources of type ``kind``.
+def read(kind: str, pairs: Iterable[Pair], *, base: str, lenient: bool = False, now: int | None = None,
+         within: Within | None = None) -> Asked:  # fmt: skip
+    """Read the parameters of a search for resources of type ``kind``; '' is all types, or those of ``_type``.
 
     :param base: URL of this server; references that begin with it are local.
     :raises InvalidError: naming the parameter; never its value, which may identify a person.
     """
     at = clock.now() if now is None else now
-    reader = _Reader(base, at)
-    criteria: list[Criterion] = []
+    given = [(n, v) for n, v in pairs if n not in _SHAPES]
+    kinds = _kinds(kind, given, within)
+    reader = _Asking(Reader(base, at), Query(kinds), kinds)
     used: list[Pair] = []
     ignored: list[str] = []
-    controls: dict[str, str] = {}
-    for name, value in pairs:
-        if name in _ANSWER_ONLY:
-            continue
+    if within is not None:
+        reader.within(within)
+    for name, value in given:
         try:
-            if "\0" in value or "\0" in name:
-                raise _bad(name, "has a NUL character")
-            if name in ("_count", "_sort", "_total", "_summary"):
-                _control(kind, name, value)
-                controls[name] = value
-            else:
-                criteria.append(reader.criterion(kind, name, value, name, _MAX_CHAIN))
-        except _UnknownError:
+            reader.take(name, value)
+        except UnknownError:
             if not lenient:
                 raise
             ignored.append(name[:64])
-            continue
-        used.append((name, value))
-    if len(criteria) > _MAX_CRITERIA or reader.values > _MAX_VALUES:
-        raise InvalidError("the search has too many values", cure="ask in several searches", code="too-costly")
-    count = min(int(controls.get("_count", DEFAULT_COUNT)), MAX_COUNT)
-    return Asked(
-        query=Query(kind, tuple(criteria), _sorting(kind, controls.get("_sort"))),
-        count=count,
-        total=controls.get("_total") != "none",
-        only_total=count == 0 or controls.get("_summary") == "count",
-        used=tuple(used),
-        ignored=tuple(ignored),
-        at=at,
-    )
+        else:
+            used.append((name, value))
+    return reader.asked(tuple(used), tuple(ignored), at)
 
 
-def _bad(name: str, what: str, cure: str = "") -> InvalidError:
-    return InvalidError(what, where=f"http.{name[:64]}", cure=cure, code="value")
+def _kinds(kind: str, pairs: Sequence[Pair], within: Within | None) -> tuple[str, ...]:
+    named = [v for n, v in pairs if n == "_type"]
+    if not named and not kind and within is not None:
+        return tuple(compartments()[within.type])
+    if not named or kind:
+        return (kind,) if kind else ()
+    kinds = tuple(dict.fromkeys(t for v in named for t in v.split(",")))
+    if not set(kinds) <= set(types()):
+        raise bad("_type", "names no resource type of R4")
+    return kinds
 
 
-def _unknown(name: str, what: str, cure: str) -> _UnknownError:
-    return _UnknownError(what, where=f"http.{name[:64]}", cure=cure, code="not-supported")
+class _Asking:
+    """Collects what one search asks for."""
 
+    def __init__(self, reader: Reader, query: Query, kinds: tuple[str, ...]) -> None:
+        self._reader, self._query, self._kinds = reader, query, kinds
+        self._controls: dict[str, str] = {}
+        self._sort: tuple[Sort, ...] = ()
+        self._includes: list[Include] = []
 
-def _control(kind: str, name: str, value: str) -> None:
-    """See that a control of the result is one the hub has."""
-    if name == "_count":
-        if not (value.isascii() and value.isdigit() and len(value) < 10):
-            raise _bad(name, "is no number of resources")
-    elif name == "_total" and value not in ("none", "estimate", "accurate"):
-        raise _bad(name, "is none, estimate or accurate")
-    elif name == "_summary" and value not in ("count", "false"):
-        raise _unknown(name, "summaries are not made here", "take _summary=count, or leave it out")
-    elif name == "_sort":
-        _sorting(kind, value)
-
-
-def _sorting(kind: str, value: str | None) -> Sort | None:
-    if value is None:
-        return None
-    name = value.removeprefix("-")
-    if name == "_lastUpdated":
-        return Sort(None, value != name)
-    param = params(kind).get(name)
-    if param is None or param.kind != "date":
-        dated = [p.name for p in params(kind).values() if p.kind == "date"]
-        raise _unknown("_sort", "the hub does not sort by that", f"known: {', '.join(['_lastUpdated', *dated])}")
-    return Sort(param.id, value != name)
-
-
-class _Reader:
-    """Reads the criteria of one search."""
-
-    def __init__(self, base: str, now: int) -> None:
-        self._base = base.rstrip("/") + "/"
-        self._now = now
-        self.values = 0
-
-    def criterion(self, kind: str, name: str, value: str, full: str, depth: int) -> Criterion:
-        """One parameter of resources of type ``kind``; ``full`` is its name as the client wrote it."""
-        head, dot, rest = name.partition(".")
-        code, _, modifier = head.partition(":")
-        if code == "_id" and not dot:
-            return self._ids(kind, modifier, value, full)
-        if code == "_lastUpdated" and not dot:
-            if modifier:
-                raise _unknown(full, "_lastUpdated takes no modifier", "leave it out")
-            return self._any(value, full, lambda v: self._when(None, v, full))
-        param = params(kind).get(code)
-        if param is None:
-            raise _unknown(
-                full, f"{kind} has no such search parameter here", "see searchParam in the CapabilityStatement"
+    def within(self, place: Within) -> None:
+        """Only what belongs to a compartment."""
+        here = f"{place.type}/{place.id}"
+        tests: list[Test] = []
+        for kind in self._kinds:
+            found = membership(place.type, kind)
+            if found is not None:
+                numbers, itself = found
+                tests += [Ref(numbers, (here,))] if numbers else []
+                tests += [Ids((here,))] if itself else []
+        refs = [t for t in tests if isinstance(t, Ref)]
+        joined: list[Test] = [Ref(tuple(n for t in refs for n in t.params), (here,))] if refs else []
+        joined += [t for t in tests if isinstance(t, Ids)]
+        if not joined:
+            raise unknown(
+                "_type", f"nothing of that type is ever part of a {place.type} compartment", "ask for another"
             )
-        if dot:
-            return Criterion((self._chain(param, modifier, rest, value, full, depth),))
-        if modifier == "missing":
-            if value not in ("true", "false"):
-                raise _bad(full, "is true or false")
-            present = Present(param.id, _INDEX.get(param.kind, param.kind))
-            return Criterion((present,), negated=value == "true")
-        if modifier not in _MODIFIERS[param.kind] and not (param.kind == "reference" and modifier in types()):
-            raise _unknown(full, "the hub does not have this modifier", "see the CapabilityStatement")
-        make = getattr(self, f"_{param.kind}")
-        return self._any(value, full, lambda v: make(param, modifier, v, full), negated=modifier == "not")
+        self._query = replace(self._query, criteria=(*self._query.criteria, Criterion(tuple(joined))))
 
-    def _any(self, value: str, full: str, make: Callable[[str], Test], *, negated: bool = False) -> Criterion:
-        parts = split(value, ",")
-        if not all(parts):
-            raise _bad(full, "has an empty value", "write a value, or leave the parameter out")
-        self.values += len(parts)
-        return Criterion(tuple(map(make, parts)), negated)
+    def take(self, name: str, value: str) -> None:
+        """One parameter more."""
+        if "\0" in value or "\0" in name:
+            raise bad(name, "has a NUL character")
+        if name in _ONCE:
+            self._control(name, value)
+            self._controls[name] = value
+        elif name.partition(":")[0] in ("_include", "_revinclude"):
+            if len(self._includes) == MAX_INCLUDES:
+                raise InvalidError("too many includes", where=f"http.{name[:64]}", code="too-costly")
+            self._includes.append(self._include(name, value))
+        else:
+            self._query = self._reader.add(self._query, name, value)
 
-    def _ids(self, kind: str, modifier: str, value: str, full: str) -> Criterion:
-        if modifier:
-            raise _unknown(full, "_id takes no modifier", "leave it out")
-        ids = [unescape(v) for v in split(value, ",")]
-        self.values += len(ids)
-        if not all(_ID.fullmatch(i) for i in ids):
-            raise _bad(full, "is no logical id")
-        return Criterion((Ids(tuple(f"{kind}/{i}" for i in ids)),))
+    def _control(self, name: str, value: str) -> None:
+        """See that a control of the result is one the hub has."""
+        if name == "_type" and len(self._kinds) == 1 and value != self._kinds[0]:
+            raise unknown(name, "the type is in the URL", "leave it out")
+        if name == "_count" and not (value.isascii() and value.isdigit() and len(value) < 10):
+            raise bad(name, "is no number of resources")
+        if name == "_total" and value not in ("none", "estimate", "accurate"):
+            raise bad(name, "is none, estimate or accurate")
+        if name == "_summary" and value not in ("count", "false", "true", "text", "data"):
+            raise bad(name, "is true, text, data, count or false")
+        if name == "_contained" and value != "false":
+            raise unknown(name, "contained resources are not searched", "leave it out")
+        if name == "__explain" and value not in ("0", "1"):
+            raise bad(name, "is 1 or 0")
+        if name == "_elements" and not value.strip(", "):
+            raise bad(name, "names no elements")
+        if name == "_sort":
+            self._sort = self._sorting(value)
 
-    def _token(self, param: Param, _modifier: str, value: str, full: str) -> Test:
-        return _token(param, param.id, value, full)
+    def _sorting(self, value: str) -> tuple[Sort, ...]:
+        names = value.split(",")
+        if len(names) > MAX_SORTS:
+            raise InvalidError("too many sort keys", where="http._sort", cure=f"take {MAX_SORTS} at most")
+        known = common(self._kinds or types())
+        return tuple(_sort(known, n.strip()) for n in names)
 
-    def _uri(self, param: Param, _modifier: str, value: str, _full: str) -> Test:
-        return Token(param.id, exact(unescape(value)), "")
+    def _include(self, name: str, value: str) -> Include:
+        """``Type:param[:Target]``; ``*`` for all types or parameters (R4 §3.1.1.5.6)."""
+        head, _, modifier = name.partition(":")
+        if modifier not in ("", "iterate", "recurse"):
+            raise unknown(name, "the hub does not have this modifier", "take :iterate")
+        reverse, iterate = head == "_revinclude", bool(modifier)
+        kind, _, rest = value.partition(":")
+        wanted, _, target = rest.partition(":")
+        if value == "*":
+            kind, wanted = "", "*"
+        elif kind not in types() or (target and target not in types()):
+            raise bad(name, "names no resource type of R4", "write Type:parameter or Type:parameter:Target")
+        if wanted == "*":
+            kinds = (kind,) if kind else (types() if reverse or iterate else self._kinds or types())
+            numbers = tuple(n for k in kinds for n in _followed(k, self._kinds if reverse else ()))
+            return Include(kind, numbers, target, iterate, reverse)
+        param = params(kind).get(wanted)
+        if param is None or param.kind != "reference":
+            raise unknown(
+                name, f"{kind} has no such reference parameter", "see searchInclude in the CapabilityStatement"
+            )
+        return Include(kind, param.ids, target, iterate, reverse)
 
-    def _string(self, param: Param, modifier: str, value: str, full: str) -> Test:
-        text = unescape(value)
-        if modifier == "exact":
-            return Text(param.id, exact(text), "exact")
-        folded = fold(text)
-        if not folded:
-            raise _bad(full, "has an empty value", "write a value, or leave the parameter out")
-        return Text(param.id, folded, modifier or "starts")
-
-    def _date(self, param: Param, _modifier: str, value: str, full: str) -> Test:
-        return self._when(param.id, value, full)
-
-    def _when(self, param: int | None, value: str, full: str) -> When:
-        match = _DATED.fullmatch(unescape(value))
-        try:
-            # An unescaped + of a zone arrives as a space.
-            low, high = interval(match[2].replace(" ", "+")) if match else (0, -1)
-        except ValueError:
-            match = None
-        if match is None:
-            raise _bad(full, "is no date", "write YYYY-MM-DD or a date-time with its zone, after a prefix or none")
-        prefix = match[1] or "eq"
-        if prefix == "ap":  # 10 % of the gap to now (R4 §3.1.1.4.5)
-            gap = abs(self._now - (low + high) // 2) // 10
-            low, high = low - gap, high + gap
-        return When(param, prefix, low, high)
-
-    def _reference(self, param: Param, modifier: str, value: str, full: str) -> Test:
-        if modifier == "identifier":
-            return _token(param, param.logical, value, full)
-        text = target(unescape(value))
-        if text.startswith(self._base):
-            text = text.removeprefix(self._base)
-        if _ID.fullmatch(text):
-            kinds: Sequence[str] = (modifier,) if modifier else param.targets or types()
-            return Ref(param.id, tuple(f"{k}/{text}" for k in kinds))
-        if modifier and not text.startswith(f"{modifier}/"):
-            raise _bad(full, f"is no id of a {modifier}")
-        return Ref(param.id, (text,))
-
-    def _chain(self, param: Param, modifier: str, rest: str, value: str, full: str, depth: int) -> Chain:
-        if param.kind != "reference":
-            raise _unknown(full, "only a reference can be followed", "see the CapabilityStatement")
-        if depth == 0:
-            raise _unknown(full, "the chain is too long", f"follow {_MAX_CHAIN} references at most")
-        kinds: Sequence[str] = (modifier,) if modifier else param.targets or types()
-        wanted = rest.partition(".")[0].partition(":")[0]
-        queries = [
-            Query(k, (self.criterion(k, rest, value, full, depth - 1),))
-            for k in kinds
-            if k in types() and (wanted in params(k) or wanted in ("_id", "_lastUpdated"))
-        ]
-        if not queries:
-            raise _unknown(full, "nothing it points to has such a search parameter", "see the CapabilityStatement")
-        return Chain(param.id, tuple(queries))
+    def asked(self, used: tuple[Pair, ...], ignored: tuple[str, ...], at: int) -> Asked:
+        """What was collected."""
+        says = self._controls
+        count = min(int(says.get("_count", DEFAULT_COUNT)), MAX_COUNT)
+        summary = says.get("_summary", "false")
+        if "_elements" in says and summary in ("true", "text", "data"):
+            raise bad("_elements", "goes not together with _summary", "take one of them")
+        return Asked(
+            query=replace(self._query, sort=self._sort),
+            count=count,
+            total=says.get("_total", ""),
+            only_total=count == 0 or summary == "count",
+            used=used,
+            ignored=ignored,
+            at=at,
+            includes=tuple(self._includes),
+            summary=summary if summary in ("true", "text", "data") else "",
+            elements=tuple(e.strip() for e in says.get("_elements", "").split(",") if e.strip()),
+            explain=says.get("__explain") == "1",
+        )
 
 
-def _token(param: Param, number: int, value: str, full: str) -> Token:
-    parts = [unescape(p) for p in split(value, "|")]
-    if len(parts) > 2 or not any(parts):
-        raise _bad(full, "is no token", "write code, system|code, |code or system|")
-    if len(parts) == 1:
-        return Token(number, exact(parts[0]))
-    system, code = parts
-    if param.systemless and number == param.id:
-        # The system of a code, boolean or contact is implied by the element (R4 §3.1.1.4.10).
-        return Token(number, exact(code) if code else None)
-    return Token(number, exact(code) if code else None, exact(system))
+def _followed(kind: str, targets: Sequence[str]) -> Iterable[int]:
+    """Numbers of the reference parameters of a type that may point to one of the targets."""
+    for param in params(kind).values():
+        if param.kind == "reference" and (not targets or not param.targets or set(targets) & set(param.targets)):
+            yield from param.ids
 
 
-def split(text: str, mark: str) -> list[str]:
-    """Split at every ``mark`` that no backslash escapes; escapes stay."""
-    if "\\" not in text:
-        return text.split(mark)
-    parts, start, at = [], 0, 0
-    while at < len(text):
-        if text[at] == "\\":
-            at += 2
-            continue
-        if text[at] == mark:
-            parts.append(text[start:at])
-            start = at + 1
-        at += 1
-    return [*parts, text[start:]]
-
-
-def unescape(text: str) -> str:
-    r"""Undo ``\,``, ``\|``, ``\$`` and ``\\`` (R4 §3.1.1.4.4)."""
-    return re.sub(r"\\([,|$\\])", r"\1", text) if "\\" in text else text
+def _sort(known: dict[str, tuple[Param, ...]], text: str) -> Sort:
+    name = text.removeprefix("-")
+    falling = name != text
+    if name in ("_lastUpdated", "_id"):
+        return Sort(name, (), falling)
+    found = known.get(name)
+    if found is None or found[0].kind not in _SORTED or not found[0].groups:
+        raise unknown("_sort", "the hub does not sort by that", "name a search parameter, with - for falling order")
+    kind = found[0].kind
+    return Sort(_INDEX.get(kind, kind), tuple(n for p in found for n in p.ids), falling)

@@ -6,6 +6,7 @@ which everything is written.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import orjson
@@ -33,6 +34,8 @@ _LETTER = {"POST": "c", "PUT": "u", "PATCH": "u", "DELETE": "d"}
 _READS = ("GET", "HEAD")
 _TRIES = 5
 
+Judge = Callable[[Connection], None]
+
 
 @dataclass(slots=True)
 class _Task:
@@ -53,21 +56,25 @@ class _Task:
         return f"{self.part.kind}/{self.fid}"
 
 
-def carry_out(facade: Facade, parts: list[Part]) -> dict[int, bytes]:
+def carry_out(
+    facade: Facade, parts: list[Part], judge: Judge | None = None, also: Sequence[str] = ()
+) -> dict[int, bytes]:
     """Carry out the entries that write; the entries that answer them, by number.
 
+    :param judge: looks, within the transaction, whether what the caller found still holds; it raises when not.
+    :param also: names of locks that it needs.
     :raises HubError: why nothing was done, naming the entry.
     """
     tasks = [_task(facade, part) for part in bundles.ordered(parts) if part.method not in _READS]
     if not tasks:
         return {}
-    locks = [t.part.kind for t in tasks if t.find is not None]
+    locks = [*also, *(t.part.kind for t in tasks if t.find is not None)]
     locks += [c.partition("?")[0] for t in tasks for c in t.conditions]
     bundles.once((t.ref, t.part) for t in tasks if t.fid)
     patches = {t.ref for t in tasks if t.patch is not None}
     for left in reversed(range(_TRIES)):
         try:
-            done = _change(facade, tasks, locks, bool(patches))
+            done = _change(facade, tasks, locks, bool(patches), judge)
         except GuardError as error:
             if error.ref in patches and left:  # somebody wrote what was just patched: once more
                 continue
@@ -79,9 +86,16 @@ def carry_out(facade: Facade, parts: list[Part]) -> dict[int, bytes]:
     raise AssertionError("unreachable")
 
 
-def _change(facade: Facade, tasks: list[_Task], locks: list[str], reads: bool) -> list[Changed]:
+def _change(
+    facade: Facade, tasks: list[_Task], locks: list[str], reads: bool, judge: Judge | None
+) -> list[Changed]:
+    def resolve(conn: Connection) -> list[Change]:
+        if judge is not None:
+            judge(conn)
+        return _resolve(facade, conn, tasks)
+
     if locks or reads:
-        return changes.change_found(facade.store, lambda conn: _resolve(facade, conn, tasks), locks)
+        return changes.change_found(facade.store, resolve, locks)
     return changes.change(facade.store, _resolve(facade, None, tasks))
 
 

@@ -4,8 +4,8 @@ The query language, one word a condition, all must hold::
 
     status:held channel:hospital-hl7v2 type:ADT^A0* patient:8001234 control:3975 since:1h until:2026-11-20T10:00
 
-Bare words are message ids.  Business keys: patient, visit, accession, document, order.  Times without a
-zone are those of this host.
+Bare words are message ids.  Business keys: patient, visit, accession, document, order, mail (a Message-ID).
+Times without a zone are those of this host.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from hub import clock
 from hub.errors import ConfigError
 from hub.store.tables import State, delivery, message, message_key
 
-KEYS = ("patient", "visit", "accession", "document", "order")
+KEYS = ("patient", "visit", "accession", "document", "order", "mail")
 _LAST = (1 << 55) - 1  # what an id has room for
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 

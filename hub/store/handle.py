@@ -6,6 +6,7 @@ import contextlib
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -82,6 +83,9 @@ class Store:
     def ids(self) -> clock.Ids:
         """Makes ids; the first use gives this process its number among all that write."""
         number = self.write(lambda tx: nodes.join(tx, socket.gethostname(), os.getpid(), self.role))
+        from hub.store import customs  # who writes must index by the search parameters of the site
+
+        customs.refresh(self)
         ids = clock.Ids(number)
         with self.reading() as conn:  # should the clock have been set back
             for column in (message.c.id, delivery.c.id, resource.c.rid):
@@ -90,9 +94,15 @@ class Store:
         return ids
 
     def _be_seen(self, number: int) -> None:
-        while not self._closing.wait(nodes.SEEN_EVERY):
+        from hub.store import customs
+
+        seen = time.monotonic()
+        while not self._closing.wait(min(nodes.SEEN_EVERY, customs.LOOK_EVERY)):
             with contextlib.suppress(UnavailableError):
-                self.write(lambda tx: nodes.seen(tx, number))
+                customs.refresh(self)
+                if time.monotonic() >= seen + nodes.SEEN_EVERY:
+                    seen = time.monotonic()
+                    self.write(lambda tx: nodes.seen(tx, number))
 
     def take_id(self) -> int:
         """A new id."""
@@ -102,6 +112,9 @@ class Store:
         """Bring the tables to this version of the hub (Alembic)."""
         with told(self._write, "upgrade"):
             schema.upgrade(self._write, self._gate)
+        from hub.store.reindex import renew
+
+        renew(self)
 
     def check_version(self) -> None:
         """See that the tables are of this version.

@@ -6,19 +6,51 @@ interrupted can be started again.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
 import orjson
 from sqlalchemy import select
 
+from hub import clock
 from hub.errors import InvalidError
-from hub.fhir.search import extract
+from hub.fhir.search import extract, generation
+from hub.store import customs
 from hub.store.handle import Store
-from hub.store.tables import INDEXES, resource
+from hub.store.tables import INDEXES, indexing, resource
 from hub.store.writer import Tx
 
 BITE = 100
+_LOCK = "reindex"
+
+
+def renew(store: Store) -> None:
+    """Reindex when the rows were made by another version of the search parameters; several processes that
+    begin together do it once, and all go on when it is done."""
+    if not _current(store) and not _anything(store):
+        store.write(_finished)
+    while not _current(store):
+        lock = store.locks.take(_LOCK)
+        if lock is None:
+            time.sleep(0.2)
+            continue
+        try:
+            if not _current(store):
+                reindex(store)
+        finally:
+            lock.release()
+
+
+def _current(store: Store) -> bool:
+    with store.reading() as conn:
+        found = conn.execute(select(indexing.c.generation).where(indexing.c.url == "")).scalar()
+    return bool(found == generation())
+
+
+def _anything(store: Store) -> bool:
+    with store.reading() as conn:
+        return conn.execute(select(resource.c.rid).limit(1)).first() is not None
 
 
 def reindex(store: Store, told: Callable[[int], None] = lambda _done: None) -> int:
@@ -27,6 +59,7 @@ def reindex(store: Store, told: Callable[[int], None] = lambda _done: None) -> i
     :param told: called after each bite with the number done so far.
     :raises InvalidError: naming a stored resource that cannot be indexed.
     """
+    customs.refresh(store)
     done, after = 0, 0
     while True:
         rids = store.write(lambda tx, a=after: _bite(tx, a))  # type: ignore[misc] # binds the loop's value
@@ -35,7 +68,13 @@ def reindex(store: Store, told: Callable[[int], None] = lambda _done: None) -> i
             told(done)
             after = rids[-1]
         if len(rids) < BITE:
+            store.write(_finished)
             return done
+
+
+def _finished(tx: Tx) -> None:
+    tx.many("DELETE FROM indexing WHERE url = ?", [("",)])
+    tx.insert(indexing, [("", generation(), "active", 0, "", clock.now())], ignore=True)
 
 
 def _bite(tx: Tx, after: int) -> list[int]:

@@ -12,7 +12,8 @@ from hub.errors import ConfigError
 if TYPE_CHECKING:
     from hub.store.connect import WriteGate
 
-HEAD = "0001"
+_VERSIONS = Path(__file__).parent / "migrations" / "versions"
+HEAD = max(file.name[:4] for file in _VERSIONS.glob("[0-9]*.py"))  # they are numbered in their order
 
 
 def version(engine: Engine) -> str | None:

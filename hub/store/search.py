@@ -1,309 +1,379 @@
-"""Search over the index tables, with SQLAlchemy Core.
+"""Search over the index tables: where it begins, in which order it answers, and page by page.
 
-R4 §3.1.1.  The most selective criterion leads; the others are asked row by row through the ``(rid)`` index,
-so that a wide one (a date) costs nothing beside a narrow one (a patient).
+R4 §3.1.1.  Order: newest first by creation (``rid`` falls), or by ``Query.sort``; what has no value comes
+last.  Pages go by key, never by offset: a page costs the same however deep, and resources that arrive
+meanwhile move nothing.
 
-Order: newest first by creation (``rid`` falls), or by ``Query.sort``.  Pages go by key, never by offset:
-a page costs the same however deep, and resources that arrive meanwhile move nothing.
-
-Contract: the index tables hold rows of current, undeleted versions only, and the number of a parameter
-belongs to one type, so a positive test implies the type.
+Where a search begins is decided here and not by the planner of a database, so that it does not turn with the
+statistics: at an identifier or reference when there is one; else at the criterion that a probe of at most
+``PROBE`` index rows finds narrow; and when all are wide, in the order of the answer, asking each resource.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
-    BigInteger,
+    Alias,
     ColumnElement,
     Connection,
     FromClause,
-    Integer,
-    Join,
     Select,
-    Table,
     and_,
     bindparam,
-    exists,
     false,
     func,
     literal,
     not_,
     or_,
     select,
-    tuple_,
-    union,
 )
 
-from hub.store.query import Chain, Criterion, Ids, Present, Query, Ref, Sort, Test, Text, Token, When, lift
-from hub.store.tables import INDEXES, idx_date, idx_ref, idx_string, idx_token, resource
+from hub.errors import InvalidError
+from hub.store import looks
+from hub.store.query import Criterion, Query, Restriction, Sort, lift
+from hub.store.searchsql import NARROW, NEVER, asked, begin, numbered, on_row, ordered, probing, there, typed, width
+from hub.store.tables import INDEXES, resource
 
-_NEVER = -(2**62) - 1  # sorts a resource without the value before all dates
+PROBE = 1000
+LOOKED = 5000  # candidates whose content one search may look at
+_BATCH = 250
+
+Place = tuple[Any, ...]  # (keys..., rid) of the last hit of the page before
 
 
 class Row(NamedTuple):
-    """One hit; ``(key, rid)`` is its place in the order."""
+    """One hit; ``place`` is where it stands in the order."""
 
     rid: int
     ref: str
     version: int
     updated: int
     content: bytes
-    key: int
+    place: Place
 
 
-Place = tuple[int, int]  # (key, rid) of the last hit of the page before
+class Way(NamedTuple):
+    """How a search goes: begun at the criterion number ``lead`` (None: through all of the type), or along the
+    values of what is sorted by."""
+
+    lead: int | None
+    sorted: bool = False
 
 
-def search(conn: Connection, query: Query, limit: int, after: Place | None = None) -> list[Row]:
-    """At most ``limit`` hits that come after ``after``, in order."""
+def search(conn: Connection, query: Query, limit: int, after: Place | None = None,
+           visible: Restriction | None = None) -> list[Row]:  # fmt: skip
+    """At most ``limit`` hits that come after ``after``, in order.
+
+    :raises InvalidError: when contents must be looked at (``_text``) and there are too many candidates.
+    """
+    if query.looks:
+        found: list[Row] = []
+        for row in _looked(conn, query, after, visible):
+            found.append(row)
+            if len(found) == limit:
+                break
+        return found
+    return _page(conn, query, _way(conn, query, visible), limit, after, visible)
+
+
+def count(conn: Connection, query: Query, most: int | None = None, visible: Restriction | None = None) -> int:
+    """How many resources match: exactly, or ``most`` when there are as many or more."""
+    if query.looks:
+        return sum(1 for _ in _looked(conn, query, None, visible))
+    values: dict[str, Any] = {}
+    way = _way(conn, query, visible)
+    if way.sorted or (way.lead is None and query.criteria):  # all are wide: the one with a key to count by
+        best = min(range(len(query.criteria)), key=lambda n: width(query.criteria[n]), default=None)
+        way = Way(best if best is not None and width(query.criteria[best]) < NEVER else None)
+    statement = _count(lift(query, values), way.lead, most is not None, visible)
+    if most is not None:
+        values["most"] = most
+    return int(conn.execute(statement, values | _seen(visible)).scalar_one())
+
+
+def explain(conn: Connection, query: Query, limit: int, visible: Restriction | None = None) -> list[str]:
+    """How the database would answer the first page: where the search begins, and the plan."""
+    way = _way(conn, query, visible)
+    lead = "the order of the answer" if way.lead is None else f"criterion {way.lead + 1}"
+    values: dict[str, Any] = {"limit": limit}
+    statement = _statement(lift(query, values), way, None, visible)
+    head = "EXPLAIN QUERY PLAN " if conn.dialect.name == "sqlite" else "EXPLAIN "
+    compiled = statement.compile(conn, compile_kwargs={"render_postcompile": True})
+    # The values themselves stay out: a plan is shown to engineers, who need not know whom it is about.
+    bound = values | _seen(visible)
+    ready = compiled.construct_params(bound)
+    expanded = {k: ready.get(k) for k in compiled.params}
+    told = conn.exec_driver_sql(head + str(compiled), _positional(compiled, expanded))
+    text = [" ".join(str(v) for v in row if isinstance(v, str)) for row in told]
+    return [f"begins at {lead}{', along the sort' if way.sorted else ''}", *(_anonymous(line) for line in text)]
+
+
+def _positional(compiled: Any, params: dict[str, Any]) -> Any:
+    return tuple(params[k] for k in compiled.positiontup) if compiled.positional else params
+
+
+def _anonymous(line: str) -> str:
+    import re
+
+    return re.sub(r"'[^']*'", "'…'", line)
+
+
+def _seen(visible: Restriction | None) -> dict[str, Any]:
+    return dict(visible.values) if visible else {}
+
+
+# --- where to begin ---------------------------------------------------------------------------------------
+
+
+def _way(conn: Connection, query: Query, visible: Restriction | None) -> Way:
+    criteria = query.criteria
+    ranked = sorted((width(c), n) for n, c in enumerate(criteria))
+    ranked = [(w, n) for w, n in ranked if w < NEVER]
+    if ranked and ranked[0][0] < NARROW:
+        return Way(ranked[0][1])
+    along = _along(query)
+    if not along and len(ranked) == 1 and not query.sort and ordered(criteria[ranked[0][1]]):
+        return Way(ranked[0][1])
+    if ranked:
+        sizes = _probe(conn, query, [n for _, n in ranked], visible)
+        least, best = min(zip(sizes, (n for _, n in ranked), strict=True))
+        if least <= PROBE:
+            return Way(best)
+        if not query.sort:
+            native = [n for _, n in ranked if ordered(criteria[n])]
+            return Way(native[0] if native else None)
+    elif query.sort and _small(conn, query):
+        along = False
+    return Way(None, along) if along or not ranked else Way(ranked[0][1])
+
+
+def _along(query: Query) -> bool:
+    """Whether the values of the sort can be walked along: of one parameter with one number."""
+    return len(query.sort) == 1 and query.sort[0].kind != "_id" and len(query.sort[0].params) < 2
+
+
+def _probe(conn: Connection, query: Query, which: Sequence[int], visible: Restriction | None) -> list[int]:
+    """How many resources each of some criteria finds, up to PROBE + 1."""
+    if len(which) > 6:
+        which = which[:6]
+    values: dict[str, Any] = {"probe": PROBE + 1}
+    lifted = lift(query, values)
+    found = conn.execute(_probes(lifted, tuple(which), visible), values | _seen(visible)).one()
+    return [int(n) for n in found]
+
+
+@lru_cache(maxsize=512)
+def _probes(query: Query, which: tuple[int, ...], see: Restriction | None) -> Select[Any]:
+    counts = []
+    for n in which:
+        criterion = query.criteria[n]
+        found = [one for t in criterion.tests for one in probing(t, query, see)]
+        rows = [one.limit(bindparam("probe")).subquery() for one in found]
+        parts = [select(func.count()).select_from(r).scalar_subquery() for r in rows]
+        total = parts[0]
+        for part in parts[1:]:
+            total = total + part  # type: ignore[assignment] # an upper bound is good enough
+        counts.append(total)
+    return select(*counts)
+
+
+def _small(conn: Connection, query: Query) -> bool:
+    """Whether there are few resources of the type at all."""
+    row = resource.c
+    some = select(literal(1)).where(*typed(query, resource), row.deleted == false()).limit(PROBE + 1).subquery()
+    return int(conn.execute(select(func.count()).select_from(some)).scalar_one()) <= PROBE
+
+
+# --- pages ------------------------------------------------------------------------------------------------
+
+
+def _page(conn: Connection, query: Query, way: Way, limit: int, after: Place | None,
+          visible: Restriction | None) -> list[Row]:  # fmt: skip
     values: dict[str, Any] = {"limit": limit}
     if after is not None:
-        values["key"], values["rid"] = after
-    statement = _statement(lift(query, values), after is not None)
-    return [Row(r[0], r[1], r[2], r[3], bytes(r[4]), r[5]) for r in conn.execute(statement, values)]
+        values |= {f"key{n}": k for n, k in enumerate(after[:-1])} | {"rid": after[-1]}
+    values |= _seen(visible)
+    lifted = lift(query, values)
+    gaps = None if after is None else tuple(k is None for k in after[:-1])
+    if not way.sorted:
+        return _rows(conn, _statement(lifted, way, gaps, visible), values)
+    found: list[Row] = []
+    if gaps is None or not gaps[0]:  # those with a value come first
+        found = _rows(conn, _statement(lifted, way, gaps, visible), values)
+        gaps = None
+    if len(found) < limit and query.sort[0].kind != "_lastUpdated":
+        values["limit"] = limit - len(found)
+        found += _rows(conn, _without(lifted, gaps is not None, visible), values)
+    return found
 
 
-def count(conn: Connection, query: Query) -> int:
-    """How many resources match, exactly."""
-    values: dict[str, Any] = {}
-    statement = _count(lift(query, values))
-    return conn.execute(statement, values).scalar_one()
+def _rows(conn: Connection, statement: Select[Any], values: dict[str, Any]) -> list[Row]:
+    found = conn.execute(statement, values)
+    return [Row(r[0], r[1], r[2], r[3], bytes(r[4]), (*r[5:], r[0])) for r in found]
 
 
-def _bound(slot: str | int) -> ColumnElement[Any]:
-    return bindparam(f"v{slot}")
-
-
-@lru_cache(maxsize=512)
-def _statement(query: Query, further: bool) -> Select[Any]:
-    """The page of hits of a lifted query; ``further`` pages begin after (:key, :rid)."""
-    source, where = _plan(query)
-    rid = _rid(source)
-    key = _key(query.sort, rid)
-    if further:
-        where = [*where, _beyond(query.sort, key, rid)]
-    found = (
-        select(rid.label("rid"), key.label("key"))
-        .select_from(source)
-        .where(*where)
-        .order_by(*_order(query.sort, key, rid))
-        .limit(bindparam("limit", type_=Integer))
-        .subquery("found")
-    )
-    columns = (resource.c.rid, resource.c.ref, resource.c.version, resource.c.updated, resource.c.content)
-    return (
-        select(*columns, found.c.key)
-        .select_from(found.join(resource, resource.c.rid == found.c.rid))
-        .order_by(*_order(query.sort, found.c.key, found.c.rid))
-    )
-
-
-@lru_cache(maxsize=512)
-def _count(query: Query) -> Select[int]:
-    source, where = _plan(query)
-    return select(func.count()).select_from(source).where(*where)
-
-
-def _order(sort: Sort | None, key: ColumnElement[int], rid: ColumnElement[int]) -> Sequence[ColumnElement[Any]]:
-    if sort is None:
-        return (rid.desc(),)
-    return (key.desc(), rid.desc()) if sort.falling else (key.asc(), rid.asc())
-
-
-def _beyond(sort: Sort | None, key: ColumnElement[int], rid: ColumnElement[int]) -> ColumnElement[bool]:
-    if sort is None:
-        return rid < bindparam("rid", type_=BigInteger)
-    place = tuple_(bindparam("key", type_=BigInteger), bindparam("rid", type_=BigInteger))
-    return tuple_(key, rid) < place if sort.falling else tuple_(key, rid) > place
-
-
-def _key(sort: Sort | None, rid: ColumnElement[int]) -> ColumnElement[int]:
-    if sort is None:
-        return literal(0)
-    if sort.param is None:
-        inner = resource.alias("sorted")
-        return select(inner.c.updated).where(inner.c.rid == rid).scalar_subquery()
-    t = idx_date.alias("sorted")
-    earliest = select(func.min(t.c.low)).where(t.c.param == sort.param, t.c.rid == rid).scalar_subquery()
-    return func.coalesce(earliest, _NEVER)
-
-
-def _rid(source: FromClause) -> ColumnElement[int]:
-    rid: ColumnElement[int] = (source.left if isinstance(source, Join) else source).c.rid
-    return rid
-
-
-def _plan(query: Query) -> tuple[FromClause, list[ColumnElement[bool]]]:
-    """FROM and WHERE of the matching rids, each once."""
-    ranked = sorted(query.criteria, key=_width)
-    row = resource.alias()
-    if not ranked or _width(ranked[0]) >= _TABLE:
-        live = [row.c.type == query.type, row.c.deleted == false()]
-        return row, [*live, *(_asked(c, row.c.rid, row) for c in ranked)]
-    lead, rest = ranked[0], ranked[1:]
-    source: FromClause
-    where: list[ColumnElement[bool]]
-    if len(lead.tests) == 1 and _single(lead.tests[0]):
-        source = _table(lead.tests[0]).alias()
-        where = [_matches(lead.tests[0], source)]
+@lru_cache(maxsize=1024)
+def _statement(query: Query, way: Way, gaps: tuple[bool, ...] | None, see: Restriction | None) -> Select[Any]:
+    """The page of hits of a lifted query; a further one begins after (:key0, …, :rid), whose keys are missing
+    where ``gaps`` says so."""
+    keys: list[ColumnElement[Any]]
+    if way.sorted:
+        source, rid, key, where = _sorted(query, see)
+        keys = [key]
     else:
-        source = union(*map(_found, lead.tests)).subquery()  # a union holds each rid once
-        where = []
-    rid = source.c.rid
-    if any(_on_resource(t) for c in rest for t in c.tests):
-        source = source.join(row, row.c.rid == rid)
-    return source, [*where, *(_asked(c, rid, row) for c in rest)]
+        lead = None if way.lead is None else query.criteria[way.lead]
+        source, rid, where = begin(query, lead, see)
+        keys = [_key(s, rid) for s in query.sort]
+    falls = [s.falling for s in query.sort]
+    named = [k.label(f"key{n}") for n, k in enumerate(keys)]
+    inner = select(rid.label("rid"), *named).select_from(source).where(*where)
+    if not (isinstance(source, Alias) and source.element is resource):
+        inner = inner.distinct()  # an index may hold a resource twice
+    if not keys:
+        if gaps is not None:
+            inner = inner.where(rid < bindparam("rid"))
+        found = inner.order_by(rid.desc()).limit(bindparam("limit")).subquery("found")
+    elif way.sorted:
+        if gaps is not None:
+            inner = inner.where(_beyond(keys, falls, gaps, rid))
+        found = inner.order_by(*_order(named, falls, rid, gaps=False)).limit(bindparam("limit")).subquery("found")
+    else:
+        inside = inner.subquery("inside")
+        columns = [inside.c[k.name] for k in named]
+        outer = select(inside.c.rid, *columns)
+        if gaps is not None:
+            outer = outer.where(_beyond(columns, falls, gaps, inside.c.rid))
+        found = outer.order_by(*_order(columns, falls, inside.c.rid)).limit(bindparam("limit")).subquery("found")
+    row = resource.c
+    keyed = [found.c[k.name] for k in named]
+    whole = select(row.rid, row.ref, row.version, row.updated, row.content, *keyed)
+    return whole.select_from(found.join(resource, row.rid == found.c.rid)).order_by(
+        *(_order(keyed, falls, found.c.rid) if keyed else [found.c.rid.desc()])
+    )
 
 
-def _found(test: Test) -> Select[tuple[int]]:
-    t = _table(test).alias()
-    return select(t.c.rid).where(_matches(test, t)).distinct()
+def _order(keys: Sequence[ColumnElement[Any]], falls: Sequence[bool], rid: ColumnElement[int], *,
+           gaps: bool = True) -> list[ColumnElement[Any]]:  # fmt: skip
+    made: list[ColumnElement[Any]] = []
+    for key, falling in zip(keys, falls, strict=True):
+        made += [key.is_(None)] if gaps else []
+        made.append(key.desc() if falling else key.asc())
+    return [*made, rid.desc() if falls[0] else rid.asc()]
 
 
-# How many rows a criterion may well match; those from _TABLE on cannot lead.
-_TABLE = 100
+def _beyond(keys: Sequence[ColumnElement[Any]], falls: Sequence[bool], gaps: Sequence[bool],
+            rid: ColumnElement[int]) -> ColumnElement[bool]:  # fmt: skip
+    """After the place of the last hit, in the order of :func:`_order`."""
+    ways: list[ColumnElement[bool]] = []
+    same: list[ColumnElement[bool]] = []
+    for n, (key, falling, gap) in enumerate(zip(keys, falls, gaps, strict=True)):
+        if gap:
+            same.append(key.is_(None))
+            continue
+        value: ColumnElement[Any] = bindparam(f"key{n}")
+        ways.append(and_(*same, or_(key < value if falling else key > value, key.is_(None))))
+        same.append(key == value)
+    last: ColumnElement[Any] = bindparam("rid")
+    ways.append(and_(*same, rid < last if falls[0] else rid > last))
+    return or_(*ways)
 
 
-def _width(criterion: Criterion) -> int:
-    if criterion.negated:
-        return 200
-    return max(_test_width(t) for t in criterion.tests)
+_COLUMN = {"date": "low", "string": "folded", "token": "code", "reference": "target", "quantity": "low"}
 
 
-def _test_width(test: Test) -> int:
-    match test:
-        case Token(code=None):
-            return 60
-        case Token(system=system):
-            return 10 if system else 20
-        case Ref():
-            return 11
-        case Chain():
-            return 30
-        case Text(how=how):
-            return {"exact": 25, "starts": 30}.get(how, 110)
-        case Ids():
-            return _TABLE  # the resource table itself leads, through its unique ref
-        case When(param=None):
-            return _TABLE + 1
-        case When():
-            return 80
-        case Present():
-            return 120
+def _key(sort: Sort, rid: ColumnElement[int]) -> ColumnElement[Any]:
+    """What a resource is sorted by: of several values the one that comes first in the order asked for."""
+    if sort.kind in ("_lastUpdated", "_id"):
+        inner = resource.alias()
+        column = inner.c.updated if sort.kind == "_lastUpdated" else inner.c.ref
+        return select(column).where(inner.c.rid == rid).scalar_subquery()
+    t = INDEXES[sort.kind].alias()
+    column = t.c[_COLUMN[sort.kind]]
+    first = func.max(column) if sort.falling else func.min(column)
+    return select(first).where(t.c.rid == rid, numbered(t, sort.params)).scalar_subquery()
 
 
-def _single(test: Test) -> bool:
-    """Whether a test is met by one index row of a resource at most."""
-    match test:
-        case Token(code=code, system=system):
-            return code is not None and system is not None
-        case Ref(targets=targets):
-            return not targets[1]
-    return False
+def _sorted(query: Query, see: Restriction | None) -> tuple[FromClause, ColumnElement[int], ColumnElement[Any], list[ColumnElement[bool]]]:  # fmt: skip  # noqa: E501
+    """FROM, rid, key and WHERE along the values of the one sort."""
+    (sort,) = query.sort
+    row = resource.alias()
+    if sort.kind == "_lastUpdated":
+        where = [*typed(query, row), row.c.deleted == false(), *asked(query, row.c.rid, row, see)]
+        return row, row.c.rid, row.c.updated, where
+    t, other = INDEXES[sort.kind].alias(), INDEXES[sort.kind].alias()
+    key, rival = t.c[_COLUMN[sort.kind]], other.c[_COLUMN[sort.kind]]
+    better = select(literal(1)).where(
+        other.c.rid == t.c.rid, numbered(other, sort.params), rival > key if sort.falling else rival < key
+    )
+    source: FromClause = t
+    if any(map(on_row, query.criteria)):
+        source = t.join(row, row.c.rid == t.c.rid)
+    return source, t.c.rid, key, [numbered(t, sort.params), not_(there(better)), *asked(query, t.c.rid, row, see)]
 
 
-def _on_resource(test: Test) -> bool:
-    return isinstance(test, Ids) or (isinstance(test, When) and test.param is None)
+@lru_cache(maxsize=256)
+def _without(query: Query, further: bool, see: Restriction | None) -> Select[Any]:
+    """The hits that have no value of what is sorted by."""
+    (sort,) = query.sort
+    row = resource.alias()
+    t = INDEXES[sort.kind].alias()
+    none = not_(there(select(literal(1)).where(t.c.rid == row.c.rid, numbered(t, sort.params))))
+    where = [*typed(query, row), row.c.deleted == false(), none, *asked(query, row.c.rid, row, see)]
+    if further:
+        where.append(row.c.rid < bindparam("rid") if sort.falling else row.c.rid > bindparam("rid"))
+    made = select(row.c.rid, row.c.ref, row.c.version, row.c.updated, row.c.content, literal(None)).where(*where)
+    return made.order_by(row.c.rid.desc() if sort.falling else row.c.rid.asc()).limit(bindparam("limit"))
 
 
-def _table(test: Test) -> Table:
-    match test:
-        case Token():
-            return idx_token
-        case Text():
-            return idx_string
-        case When():
-            return idx_date
-        case Present(kind=kind):
-            return INDEXES[kind]
-    return idx_ref
+@lru_cache(maxsize=512)
+def _count(query: Query, lead: int | None, bounded: bool, see: Restriction | None) -> Select[Any]:
+    criterion = None if lead is None else query.criteria[lead]
+    source, rid, where = begin(query, criterion, see)
+    if not bounded and _once(criterion):
+        return select(func.count()).select_from(source).where(*where)
+    found = select(rid.label("rid")).select_from(source).where(*where).distinct()
+    if bounded:
+        found = found.limit(bindparam("most"))
+    return select(func.count()).select_from(found.subquery())
 
 
-def _asked(criterion: Criterion, rid: ColumnElement[int], row: FromClause) -> ColumnElement[bool]:
-    """A criterion asked of one resource."""
-    asked = []
-    for test in criterion.tests:
-        if _on_resource(test):
-            asked.append(_of_row(test, row))
-        else:
-            t = _table(test).alias()
-            asked.append(exists(select(literal(1)).where(t.c.rid == rid, _matches(test, t))))
-    return not_(or_(*asked)) if criterion.negated else or_(*asked)
+def _once(lead: Criterion | None) -> bool:
+    """Whether no resource can come twice."""
+    from hub.store.query import Ids, Token
 
-
-def _of_row(test: Test, row: FromClause) -> ColumnElement[bool]:
+    if lead is None:
+        return True
+    test = lead.tests[0]
+    if len(lead.tests) > 1:
+        return True  # a union
     if isinstance(test, Ids):
-        return row.c.ref.in_(bindparam(f"v{test.refs[0]}", expanding=True))
-    assert isinstance(test, When)  # noqa: S101 - _on_resource() says so
-    return _dated(test, row.c.updated, row.c.updated)
+        return True
+    return isinstance(test, Token) and ordered(lead) and test.system is not None
 
 
-def _matches(test: Test, t: FromClause) -> ColumnElement[bool]:
-    """The test on one row of its index table."""
-    match test:
-        case Token(param=param, code=code, system=system):
-            parts = [t.c.param == param]
-            if code is not None:
-                parts.append(t.c.code == _bound(code))
-            if system is not None:
-                parts.append(t.c.system == _bound(system))
-            return and_(*parts)
-        case Text(param=param, value=value, how=how):
-            return and_(t.c.param == param, _worded(t, value, how))
-        case When(param=param):
-            return and_(t.c.param == param, _dated(test, t.c.low, t.c.high))
-        case Ref(param=param, targets=targets):
-            slot, many = targets
-            one = t.c.target.in_(bindparam(f"v{slot}", expanding=True)) if many else t.c.target == _bound(slot)
-            return and_(t.c.param == param, one)
-        case Chain(param=param, queries=queries):
-            return and_(t.c.param == param, or_(*(t.c.target.in_(_refs(q)) for q in queries)))
-        case Present(param=param):
-            return t.c.param == param
-    raise AssertionError(test)
+# --- contents ---------------------------------------------------------------------------------------------
 
 
-def _worded(t: FromClause, value: str, how: str) -> ColumnElement[bool]:
-    if how == "exact":
-        return t.c.exact == _bound(value)
-    if how == "contains":
-        return t.c.folded.like(_bound(value), escape="/")
-    return and_(t.c.folded >= _bound(value), t.c.folded < _bound(int(value) + 1))
+def _looked(conn: Connection, query: Query, after: Place | None, visible: Restriction | None) -> Iterator[Row]:
+    """The hits whose content fits as well."""
+    query = looks.narrowed(conn, query)
+    way = _way(conn, query, visible)
+    seen = 0
+    while True:
+        rows = _page(conn, query, way, _BATCH, after, visible)
+        yield from (r for r in rows if all(looks.fits(look, r.content) for look in query.looks))
+        seen += len(rows)
+        if len(rows) < _BATCH:
+            return
+        if seen >= LOOKED:
+            raise InvalidError(
+                f"more than {LOOKED} resources would have to be read", cure="add a criterion, such as a patient",
+                code="too-costly",
+            )  # fmt: skip
+        after = rows[-1].place
 
 
-def _dated(test: When, low: ColumnElement[int], high: ColumnElement[int]) -> ColumnElement[bool]:
-    """R4 §3.1.1.4.7: how the interval of a resource stands to the one of the query."""
-    first, last = _bound(test.low), _bound(test.high)
-    inside = and_(low >= first, low <= last, high <= last)
-    match test.prefix:
-        case "eq":
-            return inside
-        case "ne":
-            return or_(low < first, high > last)
-        case "gt":
-            return high > last
-        case "lt":
-            return low < first
-        case "ge":
-            return or_(high > last, inside)
-        case "le":
-            return or_(low < first, inside)
-        case "sa":
-            return low > last
-        case "eb":
-            return high < first
-        case "ap":
-            return and_(low <= last, high >= first)
-    raise AssertionError(test.prefix)
-
-
-def _refs(query: Query) -> Select[tuple[str]]:
-    """References (Type/id) of what a query finds."""
-    source, where = _plan(query)
-    pointed = resource.alias()
-    rids = select(_rid(source)).select_from(source).where(*where)
-    return select(pointed.c.ref).where(pointed.c.rid.in_(rids))
+__all__ = ["Place", "Row", "count", "explain", "search"]

@@ -13,16 +13,19 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Double,
     Index,
     Integer,
     LargeBinary,
     MetaData,
+    PrimaryKeyConstraint,
     SmallInteger,
     String,
     Table,
     Text,
     text,
 )  # fmt: skip
+from sqlalchemy.types import TypeEngine
 
 metadata = MetaData()
 
@@ -188,10 +191,12 @@ resource = Table(
     Column("hash", LargeBinary(16), nullable=False),  # of the content without server-made meta
     Column("content", LargeBinary, nullable=False),  # JSON, as served
     Column("octets", LargeBinary(32)),  # Binary: body.sha of the document
+    Column("patched", Boolean, nullable=False, server_default=text("false")),  # statements lie over it; see statement
     Index("resource_octets", "octets",
           sqlite_where=text("octets IS NOT NULL"), postgresql_where=text("octets IS NOT NULL")),
     Index("resource_type", "type", "rid"),
     Index("resource_updated", "updated"),
+    Index("resource_type_updated", "type", "updated", "rid"),  # the newest of a type
 )  # fmt: skip
 
 # Superseded versions.
@@ -209,38 +214,80 @@ resource_history = Table(
     Index("resource_history_updated", "updated"),
 )  # fmt: skip
 
+# Statements about some elements of a resource, which lie over its description (topic ''); see hub.store.statements.
+statement = Table(
+    "statement", metadata,
+    Column("ref", String(130), primary_key=True),
+    Column("topic", String(199), primary_key=True),
+    Column("rank", SmallInteger, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("message", BigInteger, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+)  # fmt: skip
 
-def _index(name: str, *values: Column[object]) -> Table:
-    """A search index table: (param, values..., rid), found by value and, for rewriting, by rid."""
+
+def _index(name: str, first: Column[object], *more: Column[object]) -> Table:
+    """A search index table: (param, values..., rid), found by value and, for rewriting, by rid.
+
+    In the key the rid comes right after the first value: resources of one value lie in their order.
+    """
     return Table(
         name, metadata,
-        Column("param", Integer, primary_key=True, autoincrement=False),
-        *values,
-        Column("rid", BigInteger, primary_key=True, autoincrement=False),
+        Column("param", BigInteger, nullable=False),
+        first,
+        *more,
+        Column("rid", BigInteger, nullable=False),
+        PrimaryKeyConstraint("param", first.name, "rid", *(c.name for c in more)),
         Index(f"{name}_rid", "rid"),
         sqlite_with_rowid=False,
     )  # fmt: skip
 
 
+def _octets(length: int) -> TypeEngine[str]:
+    """Text ordered by code point, so that what begins alike is a range."""
+    return String(length).with_variant(String(length, collation="C"), "postgresql")
+
+
 idx_token = _index(
     "idx_token",
-    Column("code", String(199), primary_key=True),
-    Column("system", String(199), primary_key=True),
+    Column("code", _octets(199), nullable=False),
+    Column("system", String(199), nullable=False),
 )
 idx_string = _index(
     "idx_string",
-    # R4 §3.1.1.4.8: case and accents ignored. Ordered by code point, so that a prefix is a range.
-    Column("folded", String(199).with_variant(String(199, collation="C"), "postgresql"), primary_key=True),
-    Column("exact", String(199), primary_key=True),
+    Column("folded", _octets(199), nullable=False),  # R4 §3.1.1.4.8: case and accents ignored
+    Column("exact", String(199), nullable=False),
 )
 idx_date = _index(
     "idx_date",
-    Column("low", BigInteger, primary_key=True, autoincrement=False),
-    Column("high", BigInteger, primary_key=True, autoincrement=False),
+    Column("low", BigInteger, nullable=False),
+    Column("high", BigInteger, nullable=False),
 )
-idx_ref = _index("idx_ref", Column("target", String(255), primary_key=True))
+# Compared with resource.ref, so it has to have the collation of that, or no index would serve the comparison.
+idx_ref = _index("idx_ref", Column("target", String(255), nullable=False))
+idx_quantity = _index(
+    "idx_quantity",
+    Column("low", Double, nullable=False),
+    Column("high", Double, nullable=False),
+    Column("code", String(199), nullable=False),  # or the unit in words
+    Column("system", String(199), nullable=False),
+)
 
-INDEXES = {"token": idx_token, "string": idx_string, "date": idx_date, "reference": idx_ref}
+INDEXES = {
+    "token": idx_token, "string": idx_string, "date": idx_date, "reference": idx_ref, "quantity": idx_quantity,
+}  # fmt: skip
+
+# How far the index tables are: the row '' stands for all of them, others for search parameters of this site.
+indexing = Table(
+    "indexing", metadata,
+    Column("url", String(255), primary_key=True),  # canonical URL of the SearchParameter
+    Column("generation", String(16), nullable=False),  # of what the rows were made by
+    Column("state", String(12), nullable=False),  # see hub.store.reindex
+    Column("done", BigInteger, nullable=False),  # resources looked at so far
+    Column("detail", Text, nullable=False),  # why it failed, or the definition in JSON
+    Column("at", BigInteger, nullable=False),
+)  # fmt: skip
 
 # Counts since the beginning, added to by every process once a second; read by /metrics.
 counter = Table(
@@ -259,6 +306,15 @@ token = Table(
     Column("made_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger),
     Column("revoked_at", BigInteger),
+)  # fmt: skip
+
+# Requests of the API that are answered later; only their outcome is kept, for a day.
+job = Table(
+    "job", metadata,
+    Column("id", Key, primary_key=True, autoincrement=False),
+    Column("caller", String(64), nullable=False),
+    Column("runner", String(64), nullable=False),  # lock that the process holds as long as it lives
+    Column("answer", LargeBinary),  # entry of a response Bundle; None while it runs
 )  # fmt: skip
 
 # Searches whose result has further pages: the link holds only the handle, never what was searched.

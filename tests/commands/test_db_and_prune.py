@@ -8,6 +8,7 @@ from sqlalchemy import delete, func, select
 
 from hub import clock
 from hub.settings import Settings
+from hub.store import schema
 from hub.store.tables import idx_token
 from tests.rows import DAY, add_message, states
 
@@ -21,9 +22,9 @@ def test_the_tables_are_made_and_their_version_told(site: Site, tmp_path: Path) 
     home = tmp_path / "other"
     home.mkdir()
     (home / "hub.yaml").write_text("name: other\n")
-    assert site("db", "upgrade", "--home", str(home)).out == "the store has version 0001\n"
+    assert site("db", "upgrade", "--home", str(home)).out == f"the store has version {schema.HEAD}\n"
     ran = site("db", "version", "--home", str(home))
-    assert (ran.out, ran.status) == ("the store has version 0001, this hub needs 0001\n", 0)
+    assert (ran.out, ran.status) == (f"the store has version {schema.HEAD}, this hub needs {schema.HEAD}\n", 0)
 
 
 def test_an_old_store_is_said_to_be_old(any_site: Site) -> None:
@@ -31,9 +32,9 @@ def test_an_old_store_is_said_to_be_old(any_site: Site) -> None:
     any_site.store.write(lambda tx: tx.conn.exec_driver_sql("UPDATE alembic_version SET version_num = '0000'"))
     ran = any_site("db", "version")
     assert (ran.out, ran.err, ran.status) == (
-        "the store has version 0000, this hub needs 0001\n", "run: hub db upgrade\n", 1,
+        f"the store has version 0000, this hub needs {schema.HEAD}\n", "run: hub db upgrade\n", 1,
     )  # fmt: skip
-    assert any_site("db", "version", "--json").json == {"found": "0000", "needed": "0001"}
+    assert any_site("db", "version", "--json").json == {"found": "0000", "needed": schema.HEAD}
 
 
 def test_no_store_is_made_in_a_folder_that_is_no_hub(empty: Settings) -> None:
@@ -48,7 +49,7 @@ def test_tables_without_a_version_are_no_store_yet(site: Site, tmp_path: Path) -
     (home / "data").mkdir(parents=True)
     (home / "data" / "hub.db").touch()
     ran = site("db", "version", "--home", str(home))
-    assert (ran.out, ran.status) == ("the store has version none, this hub needs 0001\n", 1)
+    assert (ran.out, ran.status) == (f"the store has version none, this hub needs {schema.HEAD}\n", 1)
 
 
 def test_search_rows_are_written_anew(any_site: Site) -> None:

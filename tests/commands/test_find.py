@@ -12,6 +12,7 @@ from hub.cli import hub
 from hub.commands.tail import LATE, follow
 from hub.settings import Settings
 from hub.store import find
+from hub.store.schema import HEAD
 from hub.store.tables import State, message
 from tests.rows import add_message
 
@@ -79,7 +80,7 @@ def test_a_store_of_another_version_must_be_upgraded_first(site: Site) -> None:
     site.store.write(lambda tx: tx.conn.exec_driver_sql("UPDATE alembic_version SET version_num = '0000'"))
     ran = site("find")
     assert ran.status == 2
-    assert ran.err == "hub: the store has version 0000, this hub needs 0001 (run: hub db upgrade)\n"
+    assert ran.err == f"hub: the store has version 0000, this hub needs {HEAD} (run: hub db upgrade)\n"
 
 
 def test_a_database_that_does_not_answer_is_said_in_one_line(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

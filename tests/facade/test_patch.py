@@ -110,7 +110,7 @@ def test_a_json_patch_that_does_not_fit(api: Api, patch: Any, status: int, said:
 @pytest.mark.parametrize(
     ("media", "body", "status", "said"),
     [
-        ("application/xml-patch+xml", b"<diff/>", 415, "json-patch+json"),
+        ("application/xml-patch+xml", b"<diff/>", 400, "diff with operations"),
         ("text/plain", b"x", 415, "fhir+json"),
         ("application/fhir+json", ANNE, 400, "no patch"),
         ("application/fhir+json", {"resourceType": "Parameters"}, 400, "no operation"),

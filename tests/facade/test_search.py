@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import urlsafe_b64decode
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -283,3 +284,117 @@ def test_a_form_beyond_its_bound_is_refused(api: Api) -> None:
     """413: no search needs a quarter of a megabyte."""
     issue = api.issue("/fhir/Patient/_search", 413, method="POST", data={"family": "x" * 300_000})
     assert issue["code"] == "too-long"
+
+
+# --- several types, compartments, what comes along -----------------------------------------------------------
+
+
+def modes(found: Any) -> list[tuple[str, str]]:
+    return [(e["resource"]["id"], e["search"]["mode"]) for e in found.get("entry", ())]
+
+
+def test_what_is_pointed_to_comes_along(full: Api) -> None:
+    """R4 §3.1.1.5.6: search.mode tells hits from what they bring; total counts hits only; pages bring theirs."""
+    found = full.json("/fhir/DocumentReference?_include=DocumentReference:patient&_count=2")
+    assert found["total"] == 3
+    assert modes(found) == [("doc3", "match"), ("doc2", "match"), ("paul", "include"), ("anne", "include")]
+    following = full.json(urlsplit(found["link"][1]["url"]).path)
+    assert modes(following) == [("doc1", "match"), ("anne", "include")]
+    found = full.json("/fhir/Patient?_id=anne&_revinclude=DocumentReference:subject")
+    assert modes(found) == [("anne", "match"), ("doc2", "include"), ("doc1", "include")]
+
+
+def test_a_compartment_holds_what_belongs_to_a_patient(full: Api) -> None:
+    """R4 §3.1.0.11.1: one type, or all of them; by GET and by POST."""
+    assert full.ids("/fhir/Patient/anne/DocumentReference?date=ge2024-06") == ["doc2"]
+    assert full.ids("/fhir/Patient/anne/*") == ["doc2", "doc1", "anne"]
+    assert full.ids("/fhir/Patient/anne/DocumentReference/_search", method="POST", data={"type": "34794-8"}) == ["doc1"]
+    found = full.json("/fhir/Patient/anne/DocumentReference?_count=1")
+    assert found["link"][0]["url"].endswith("/fhir/Patient/anne/DocumentReference?_count=1")
+    assert modes(full.json(urlsplit(found["link"][1]["url"]).path)) == [("doc1", "match")]
+    assert full.issue("/fhir/Patient/anne/Location", 400)["code"] == "not-supported"
+    assert full.issue("/fhir/Organization/o/Patient", 400)["code"] == "not-supported"
+
+
+def test_all_types_can_be_searched_at_once(full: Api) -> None:
+    """R4 §3.1.0.11: by what all types have; _type narrows them; pages as well."""
+    assert full.ids("/fhir?_type=Patient") == ["paul", "anne"]
+    assert full.ids("/fhir?_id=anne,doc1") == ["doc1", "anne"]
+    assert (
+        full.ids("/fhir/_search", method="POST", data={"_type": "Patient,DocumentReference", "identifier": "x"}) == []
+    )
+    pages_ = follow(full, "/fhir?_count=2&_sort=-_lastUpdated")
+    assert sorted(i for p in pages_ for i in p) == ["anne", "doc1", "doc2", "doc3", "paul"]
+    assert full.issue("/fhir?family=x", 400)["location"] == ["http.family"]
+
+
+def test_only_a_part_of_each_resource_can_be_asked_for(full: Api) -> None:
+    """R4 §3.1.1.5.8 and .9: _elements and _summary, marked SUBSETTED."""
+    (entry,) = full.json("/fhir/Patient?_id=anne&_elements=birthDate")["entry"]
+    assert (entry["resource"]["birthDate"], "name" in entry["resource"]) == ("1960-05-12", False)
+    assert "SUBSETTED" in str(entry["resource"]["meta"])
+    (entry,) = full.json("/fhir/Patient?_id=anne&_summary=true")["entry"]
+    assert "SUBSETTED" in str(entry["resource"]["meta"])
+    assert full.issue("/fhir/Patient?_summary=true&_elements=id", 400)["code"] == "value"
+
+
+def test_the_total_of_very_many_is_told_on_demand(full: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """R4 §3.1.1.5.3: counted up to a bound; exactly when asked for, and always for documents (IHE MHD)."""
+    monkeypatch.setattr("hub.facade.search.COUNTED", 1)
+    assert "total" not in full.json("/fhir/Patient?_count=1")
+    assert full.json("/fhir/Patient?_count=1&_total=accurate")["total"] == 2
+    assert full.json("/fhir/Patient?_count=1&_summary=count")["total"] == 2
+    assert full.json("/fhir/DocumentReference?_count=1")["total"] == 3
+
+
+def test_the_plan_of_a_search_can_be_seen(full: Api) -> None:
+    """__explain: where the search begins and how the database goes on, without the values."""
+    found = full.json("/fhir/Patient?identifier=secret&__explain=1")
+    (issue,) = found["entry"][0]["resource"]["issue"]
+    assert "begins at criterion 1" in issue["diagnostics"]
+    assert "secret" not in issue["diagnostics"]
+
+
+def test_a_link_of_a_sorted_search_hides_the_name_it_reached(full: Api) -> None:
+    """The place in a search sorted by names is a name: it is encrypted, and bound to the caller."""
+    found = full.json("/fhir/Patient?_sort=family&_count=1")
+    token = found["link"][1]["url"].rpartition("/")[2]
+    raw = urlsafe_b64decode(token + "=" * (-len(token) % 4))
+    assert found["entry"][0]["resource"]["id"] == "anne"
+    assert b"lefevre" not in raw
+    assert modes(full.json(f"/fhir/_page/{token}")) == [("paul", "match")]
+    assert full.issue(f"/fhir/_page/{'A' * 9000}", 404)["code"] == "not-found"
+
+
+hard = st.one_of(
+    st.sampled_from(
+        ["code", "code:in", "code:not-in", "code:above", "code:below", "code:text", "value-quantity",
+         "component-code-value-quantity", "combo-code-value-concept", "code-value-date", "subject",
+         "subject:identifier", "subject:Patient.name", "subject:below", "_has:AuditEvent:entity:action",
+         "_has:Provenance:target:_has", "_include", "_include:iterate", "_revinclude", "_sort", "_text",
+         "_content", "_source", "_list", "_tag", "_profile:below", "_profile:above", "_total", "_summary",
+         "_elements", "_type", "identifier:of-type", "date", "_count", "patient._has:Observation:subject:date",
+         "patient.organization.partof:below", "near"]
+    ),
+    st.text(),
+)  # fmt: skip
+values = st.one_of(
+    st.sampled_from(
+        ["Observation:subject", "*", "Patient:*", "a$b", "|", "$", "a|b|c", "5|s|c", "1e999", "ap0", "-date,code",
+         "2020", "Patient/1", "http://x|1", "#1", "http://hl7.org/fhir/ValueSet/administrative-gender", "true",
+         "\\", "a\\"]
+    ),
+    st.text(),
+)  # fmt: skip
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    path=st.sampled_from(["/fhir/Observation", "/fhir", "/fhir/Patient/1/*", "/fhir/Location"]),
+    pairs=st.lists(st.tuples(hard, values), max_size=3),
+)
+def test_no_search_is_a_fault(each_api: Api, path: str, pairs: list[tuple[str, str]]) -> None:
+    """R4 §3.1.0.1.5: on both databases, all that fuzzing finds is an answer or a refusal with its reason."""
+    answer = each_api.ask(path, query_string=pairs)
+    assert answer.status_code in (200, 400, 404, 406), answer.get_data(as_text=True)
+    assert orjson.loads(answer.data)["resourceType"] == ("Bundle" if answer.status_code == 200 else "OperationOutcome")

@@ -107,7 +107,7 @@ def test_ids_go_on_after_those_that_are_stored(store: Store, monkeypatch: pytest
     """The clock of the host was set back: no id of a message, a delivery or a resource comes twice."""
     future = clock.now() + 3600 * 1_000_000
     take(store, new(store, id=future << 8))
-    row = ((future + 5) << 8, "Patient/1", "Patient", 1, 0, False, 0, 0, b"", b"", None)
+    row = ((future + 5) << 8, "Patient/1", "Patient", 1, 0, False, 0, 0, b"", b"", None, False)
     store.write(lambda tx: tx.insert(resource, [row]))
     other = open_store(store.settings)
     assert other.take_id() >> 8 > future + 5

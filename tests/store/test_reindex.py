@@ -12,7 +12,7 @@ from hub import clock
 from hub.errors import InvalidError
 from hub.fhir.draft import Entry
 from hub.store import Store, reindex, resources
-from hub.store.tables import INDEXES, resource
+from hub.store.tables import INDEXES, indexing, resource
 
 _PATIENT = {
     "resourceType": "Patient",
@@ -93,3 +93,36 @@ def test_what_cannot_be_indexed_is_named(sqlite_store: Store) -> None:
         reindex.reindex(sqlite_store)
     assert caught.value.where == "Patient/p1: Patient.name"
     assert _rows(sqlite_store) == before
+
+
+def test_rows_of_other_search_parameters_are_made_anew_when_the_hub_starts(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another version of the tables of parameters: an upgrade indexes all again, and only once."""
+    _put(store, Entry("Patient", "p1", _PATIENT))
+    before = _rows(store)
+    for table in INDEXES.values():
+        store.write(lambda tx, t=table: tx.conn.execute(delete(t)))
+    store.upgrade()
+    assert _rows(store) != before  # the version is the same: nothing to do
+    monkeypatch.setattr(reindex, "generation", lambda: "another")
+    store.upgrade()
+    assert _rows(store) == before
+    monkeypatch.setattr(reindex, "reindex", lambda _store: pytest.fail("it was done already"))
+    store.upgrade()
+
+
+def test_processes_that_start_together_index_once(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that come second wait until the first is done."""
+    _put(store, Entry("Patient", "p1", _PATIENT))
+    monkeypatch.setattr(reindex, "generation", lambda: "another")
+    lock = store.locks.take("reindex")
+    assert lock is not None
+
+    def other(_seconds: float) -> None:
+        lock.release()
+
+    monkeypatch.setattr(reindex.time, "sleep", other)
+    reindex.renew(store)
+    with store.reading() as conn:
+        assert conn.execute(select(indexing.c.generation).where(indexing.c.url == "")).scalar() == "another"
