@@ -6,6 +6,7 @@ R4 §2.24 (data types).  Nothing here leaves an empty element behind (R4 §2.6.2
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 
 from hub.source.origin import Text, derive
@@ -25,7 +26,7 @@ BIRTH_PLACE = "http://hl7.org/fhir/StructureDefinition/patient-birthPlace"
 URI_SYSTEM = "urn:ietf:rfc:3986"
 
 
-_NUMBERS = (int, float)
+_NUMBERS = (int, float, Decimal)
 
 
 def clean(element: Element) -> Element:

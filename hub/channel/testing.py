@@ -10,6 +10,7 @@ import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -113,8 +114,12 @@ def drawn(draft: Draft | None) -> dict[str, Any]:
     for (ref, topic), patch in sorted(draft.patches.items()):
         made.setdefault("patches", {})[f"{ref} {topic}"] = {"sets": patch.sets, "adds": patch.adds}
     made["issues"] = [f"{i.severity} {i.where}: {i.what}" for i in draft.issues]
-    plain: dict[str, Any] = json.loads(json.dumps(made, default=str))
+    plain: dict[str, Any] = json.loads(json.dumps(made, default=_plain))
     return plain
+
+
+def _plain(value: Any) -> Any:
+    return float(value) if isinstance(value, Decimal) else str(value)
 
 
 def _answered(spec: ChannelSpec, case: Case, admission: Admission) -> Iterator[str]:

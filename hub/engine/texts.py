@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from hub.errors import HubError
+from hub.fhir import jsontext
 from hub.fhir.draft import Draft
 
 
@@ -55,4 +56,4 @@ def bundle(draft: Draft) -> bytes:
         entries.append(
             {"fullUrl": f"urn:uuid:{entry.id}", "resource": resource, "request": {"method": "PUT", "url": entry.ref}}
         )
-    return orjson.dumps({"resourceType": "Bundle", "type": "transaction", "entry": entries})
+    return jsontext.write({"resourceType": "Bundle", "type": "transaction", "entry": entries})

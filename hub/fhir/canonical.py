@@ -10,8 +10,6 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-import orjson
-
 from hub.clock import iso
 from hub.fhir import jsontext
 from hub.fhir.jsontext import Json
@@ -24,12 +22,12 @@ def split(resource: dict[str, Any]) -> tuple[bytes, bytes, bytes]:
     """(rest, meta, hash) of a resource: its JSON without the opening brace, type, id and meta; the
     members of its own meta (``,"profile":[…]`` or nothing); the hash of both."""
     meta = resource.get("meta")
-    rest = orjson.dumps({k: v for k, v in resource.items() if k not in _HEAD})[1:]
+    rest = jsontext.write({k: v for k, v in resource.items() if k not in _HEAD})[1:]
     own = b""
     if meta:
         kept = {k: v for k, v in meta.items() if k not in _SERVER}
         if kept:
-            own = b"," + orjson.dumps(kept)[1:-1]
+            own = b"," + jsontext.write(kept)[1:-1]
     return rest, own, digest(own, rest)
 
 

@@ -105,7 +105,7 @@ def exact(text: bytes) -> Any:
 
 
 def write(value: Any) -> bytes:
-    """JSON text of a value that :func:`exact` gave."""
+    """JSON text of a value, Decimals with their digits; such as :func:`exact` and mappings give."""
     return orjson.dumps(value, default=_number)
 
 

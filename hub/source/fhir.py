@@ -6,7 +6,10 @@ else the type of the resource; its number is that of the Bundle; its patient is 
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any, Final
 
 import orjson
@@ -16,6 +19,8 @@ from hub.source.reader import Envelope, Reader
 
 MAX_OCTETS: Final = 64 * 1024 * 1024
 _KEY: Final = 199  # longest key the store holds
+_DECIMAL: Final = re.compile(rb"[:\[,]\s*-?\d+(\.\d*0|\.?\d*[eE][+-]?\d+|\.\d{16,})\s*[,}\]]")
+_EXACT: Final = json.JSONDecoder(parse_float=Decimal)
 _FAMILIES: Final = {"A": "ADT", "T": "MDM", "R": "ORU", "Z": "ZAM"}
 
 
@@ -28,6 +33,8 @@ def parse(body: bytes, origins: bool = False) -> dict[str, Any]:  # noqa: ARG001
         raise ParseError(f"more than {MAX_OCTETS} octets of JSON", where="1:1", cure="send it without the bulk")
     try:
         made = orjson.loads(body)
+        if _DECIMAL.search(body):  # R4 §2.24.0.1: 5.270 is another decimal than 5.27
+            made = _EXACT.decode(body.decode())
     except orjson.JSONDecodeError as e:
         raise ParseError("no JSON", where=f"{e.lineno}:{e.colno}", cure="send FHIR R4 as JSON", code="102") from None
     if not isinstance(made, dict) or not isinstance(made.get("resourceType"), str):

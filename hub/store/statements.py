@@ -11,8 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-import orjson
-
 from hub.fhir import jsontext
 from hub.fhir.draft import Patch, Rank
 from hub.store.writer import Tx
@@ -73,8 +71,8 @@ def read(patch: Patch, message: int) -> Statement:
     """The statement of a message."""
     return Statement(
         (int(patch.rank), patch.at or message >> 8, message),
-        {name: orjson.dumps(value) for name, value in patch.sets.items()},
-        {name: [orjson.dumps(item) for item in values] for name, values in patch.adds.items()},
+        {name: jsontext.write(value) for name, value in patch.sets.items()},
+        {name: [jsontext.write(item) for item in values] for name, values in patch.adds.items()},
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any, Final
 
 from hub.source.cda import Node
@@ -186,7 +187,7 @@ def quantity(node: Node | None, c: Context | None = None) -> Element | None:
     value, unit = node.attr("value"), node.attr("unit")
     if value is None or not _NUMBER.fullmatch(value):
         return None
-    made: Element = {"value": float(value) if "." in value else int(value)}
+    made: Element = {"value": Decimal(value) if "." in value else int(value)}
     if unit and unit != "1":
         made |= {"unit": unit, "system": UCUM, "code": unit}
     return carried(made, "value", node)

@@ -6,6 +6,7 @@ Parameters of a site (custom SearchParameters) are few and are worked out one by
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -17,6 +18,8 @@ from hub.fhir.search.table import Pair, leaves, pair_id, params
 from hub.fhir.search.values import Emit, Extracted, Group, emitter
 
 Row = TypeVar("Row", bound=tuple[object, ...])
+
+_POINT = re.compile(r"\.(?![^\[]*\])")  # between steps, not inside a condition
 
 # Patient.deceased is `exists() and != false`: a patient without the element is not deceased (R4 §8.1.5).
 _WHEN_ABSENT = {("Patient", "deceased"): ("deceasedBoolean", "deceasedDateTime")}
@@ -34,7 +37,7 @@ class _Node:
     def at(self, path: str) -> _Node:
         """The place at a path, such as ``name.family`` or ``relatedArtifact[type=composed-of].resource``."""
         node = self
-        for step in path.split("."):
+        for step in _POINT.split(path):
             key, _, condition = step.partition("[")
             name, _, value = condition.rstrip("]").partition("=")
             found = next((n for k, n in node.below if k == key and n.only == (name, value)), None)

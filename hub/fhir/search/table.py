@@ -1,7 +1,8 @@
 """Search parameters as data: what each type of resource can be searched by.
 
 R4 §3.1.3 (SearchParameter).  ``params.csv`` holds, for each parameter, the paths its expression comes down
-to; ``composites.csv`` those made of two others; ``types.csv`` the resource types.  ``_id`` and
+to; ``exchange.csv`` the same of those that IHE MHD 4.2.3 and ANS PDSm 3.1.1 add (a name with a point is what a
+chain finds in contained resources); ``composites.csv`` those made of two others; ``types.csv`` the resource types.  ``_id`` and
 ``_lastUpdated`` need no row: they are columns of the resource table.
 
 A value that several parameters share (``family`` and ``name``, ``patient`` and ``subject``) is stored once,
@@ -16,6 +17,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
+from urllib.parse import urljoin
 
 from hub.fhir.search.values import Group, param_id
 
@@ -106,13 +108,13 @@ def rows(name: str) -> Iterator[dict[str, str]]:
 def _table() -> Mapping[str, Mapping[str, Param]]:
     """Type -> name -> parameter, as the tables have them."""
     found: dict[tuple[str, str, str], list[dict[str, str]]] = {}
-    for row in rows("params.csv"):
+    for row in (*rows("params.csv"), *rows("exchange.csv")):
         found.setdefault((row["type"], row["name"], row["kind"]), []).append(row)
     made: dict[str, dict[str, Param]] = {}
     for (kind, name, sort), same in found.items():
         paths = tuple((r["path"], r["shape"], r["only"]) for r in same)
         targets = tuple(dict.fromkeys(t for r in same for t in r["targets"].split("|") if t))
-        made.setdefault(kind, {})[name] = Param(kind, name, sort, paths, targets, DEFINITIONS + same[0]["definition"])
+        made.setdefault(kind, {})[name] = Param(kind, name, sort, paths, targets, urljoin(DEFINITIONS, same[0]["definition"]))
     for row in rows("composites.csv"):
         of_type = made.setdefault(row["type"], {})
         known = of_type.get(row["name"])
@@ -134,7 +136,7 @@ def types() -> tuple[str, ...]:
 def generation() -> str:
     """Changes whenever stored index rows would have to be made anew: from the tables and this number."""
     code = b"2"  # of what hub.fhir.search makes of a value
-    return sha256(code + b"".join((HERE / n).read_bytes() for n in ("params.csv", "composites.csv"))).hexdigest()[:16]
+    return sha256(code + b"".join((HERE / n).read_bytes() for n in ("params.csv", "exchange.csv", "composites.csv"))).hexdigest()[:16]
 
 
 # Which parameters index a value: (path, shape) -> only -> names.

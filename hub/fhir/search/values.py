@@ -7,6 +7,7 @@ compared.  Every function below makes the rows of one data type for one :class:`
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from functools import cache
 from typing import Any, NamedTuple
 from zlib import crc32
@@ -257,7 +258,8 @@ def _canonical(group: Group) -> Emit:
 
 
 def _amount(value: Any) -> float | None:
-    good = value.__class__ in (int, float) and abs(value) < ENDLESS
+    kind = value.__class__
+    good = (kind is int or kind is float or kind is Decimal) and abs(value) < ENDLESS
     return float(value) if good else None
 
 
@@ -416,7 +418,7 @@ def _quantity_look(value: Any) -> str:
         if "currency" in value:
             return "money"
         return "range" if "low" in value or "high" in value else "sampled" if "origin" in value else "quantity"
-    return "number" if isinstance(value, int | float) and not isinstance(value, bool) else ""
+    return "number" if isinstance(value, int | float | Decimal) and not isinstance(value, bool) else ""
 
 
 def _uri_look(value: Any) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
+from decimal import Decimal
 from typing import Any, Final
 
 from hub.errors import MappingError
@@ -106,8 +107,8 @@ def text(node: Any, *path: str | int) -> str | None:
     found = at(node, *path)
     if isinstance(found, bool):
         return "true" if found else "false"
-    if isinstance(found, int | float):
-        return repr(found)
+    if isinstance(found, int | float | Decimal):
+        return str(found)
     return found if isinstance(found, str) and found else None
 
 

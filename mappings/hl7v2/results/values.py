@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Final
 
 from hub.source.hl7v2 import Rep, Segment
@@ -25,11 +26,11 @@ _TIME: Final = re.compile(r"([01]\d|2[0-3])([0-5]\d)([0-5]\d)?(\.\d{1,4})?([+-]\
 _RANGE: Final = re.compile(r"\s*([+-]?[\d.]+)\s*-\s*([+-]?[\d.]+)\s*")
 
 
-def number(text: str | None) -> int | float | None:
-    """A NM as a JSON number; None when it is none (or longer than any measure)."""
+def number(text: str | None) -> int | Decimal | None:
+    """A NM as a JSON number, with the digits it was sent with (R4 §2.24.0.1); None when it is none (or longer than any measure)."""
     if text is None or not _NUMBER.fullmatch(text):
         return None
-    return float(text) if "." in text else int(text)
+    return Decimal(text) if "." in text else int(text)
 
 
 def quantity(text: str | None, units: Element, comparator: str | None = None) -> Element | None:
