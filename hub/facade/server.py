@@ -23,6 +23,7 @@ from hub.errors import (
     UnauthenticatedError,
     UnsupportedError,
 )
+from hub.facade import quick
 from hub.facade.app import create_app
 from hub.facade.health import health
 from hub.fhir.outcome import issue, of_error, outcome
@@ -57,6 +58,7 @@ class Application:
         self._mounts = mounts  # alive: channels come and go
         self._metrics, self._closing = metrics, tuple(closing)
         self._fhir = create_app(store, settings).wsgi_app
+        self._quick = quick.make(store)
 
     def close(self) -> None:
         """Let go of what was opened for it."""
@@ -66,7 +68,11 @@ class Application:
     def __call__(self, environ: Environ, start: StartResponse) -> Iterable[bytes]:
         path: str = environ["PATH_INFO"]
         if path.startswith("/fhir/"):
-            return self._fhir(environ, start)
+            answer = self._quick(environ)
+            if answer is None:
+                return self._fhir(environ, start)
+            start("200 OK", answer[0])
+            return [answer[1]]
         try:
             return self._other(path, environ, start)
         except HubError as e:

@@ -21,6 +21,7 @@ from hub.store import nodes, schema
 from hub.store.bodies import Bodies
 from hub.store.connect import AdvisoryLocks, FileLocks, Locks, WriteGate, open_engine
 from hub.store.failures import told
+from hub.store.glance import Glances
 from hub.store.tables import delivery, message, resource
 from hub.store.writer import Tx, Writer
 
@@ -78,6 +79,11 @@ class Store:
         """
         with told(self._read, "read"), self._read.connect() as conn:
             yield conn
+
+    @cached_property
+    def glances(self) -> Glances:
+        """Single statements, at the least cost."""
+        return Glances(self._read)
 
     @cached_property
     def ids(self) -> clock.Ids:
@@ -138,6 +144,8 @@ class Store:
                 self.write(lambda tx: nodes.leave(tx, number))
         for writer in self._writers.values():
             writer.close()
+        if "glances" in self.__dict__:
+            self.glances.close()
         self.locks.close()
         self._gate.close()
         self._read.dispose()

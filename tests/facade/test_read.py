@@ -285,7 +285,7 @@ def test_a_database_that_is_away_is_told_as_such(api: Api, monkeypatch: pytest.M
     api.put(ANNE)
     api.ask("/fhir/Patient/anne")
     monkeypatch.setattr(type(api.store), method, fail)
-    path = "/fhir/Patient" if method == "reading" else "/fhir/Patient/anne"
+    path = "/fhir/Patient" if method == "reading" else "/fhir/Patient/anne?_pretty=true"
     assert api.issue(path, 503)["code"] == "transient"
 
 
