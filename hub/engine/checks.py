@@ -1,8 +1,9 @@
 """The ``validate`` steps of a channel: what a message is checked against, and what follows when it is unfit.
 
-A body is checked against HL7 v2 (by hl7apy, tens of milliseconds), what it became against FHIR R4 or a
-profile of it (R4 §5.1; some twenty microseconds a resource).  An unfit message is held for a person, refused
-for good, or goes on with a tag on each unfit resource (``meta.tag``, R4 §2.27.4).
+A body is checked against HL7 v2 (by hl7apy, tens of milliseconds) or the content rules of its CDA model (some
+milliseconds), what it became against FHIR R4 or a profile of it (R4 §5.1; some twenty microseconds a resource).
+An unfit message is held for a person, refused for good, or goes on with a tag on each unfit resource (``meta.tag``,
+R4 §2.27.4); of an unfit CDA document those are DocumentReference and Composition.
 """
 
 from __future__ import annotations
@@ -16,10 +17,14 @@ from hub.errors import HubError, InvalidError
 from hub.fhir.draft import Draft, Entry, Issue
 
 # what -> where its function is; it takes the body, or a resource and (of profiles) what it is asked to be.
-BODY_CHECK = "hub.source.hl7v2_validate"
+BODY_CHECKS = {"hl7v2": "hub.source.hl7v2_validate", "cda": "hub.source.cda_validate"}
 RESOURCE_CHECK = "hub.fhir.validate"
 PROFILE_CHECK = "hub.fhir.validation.profiles"
+_DOCUMENTS = ("DocumentReference", "Composition")  # what speaks of the body itself
 TAG = {"system": "urn:oncohub:quality", "code": "invalid", "display": "Breaks a rule of its channel"}
+# Hashes of contents nothing was found in: doctors, units and places come with every message, and are judged once.
+_sound: dict[tuple[str, str, str, bytes], None] = {}
+_KEPT = 8192
 
 
 class RejectedError(InvalidError):
@@ -40,10 +45,10 @@ def enforce(rules: Sequence[CheckRule], body: bytes, draft: Draft | None) -> str
     tagged = 0
     for rule in rules:
         if rule.otherwise == "tag" and draft is not None:
-            for entry in draft.entries.values():
-                if _errors(_of_entry(rule, entry)):
-                    _tag(entry)
-                    tagged += 1
+            unfit = _unfit(rule, body, draft)
+            for entry in unfit:
+                _tag(entry)
+            tagged += len(unfit)
         elif errors := _errors(_found(rule, body, draft)):
             raise first(errors, RejectedError if rule.otherwise == "reject" else InvalidError)
     return f"{tagged} tagged" if tagged else "ok"
@@ -59,9 +64,17 @@ def _errors(issues: Sequence[Issue]) -> list[Issue]:
     return [i for i in issues if i.severity == "error"]
 
 
+def _unfit(rule: CheckRule, body: bytes, draft: Draft) -> list[Entry]:
+    """The entries to be tagged."""
+    if rule.what in BODY_CHECKS:
+        wrong = _errors(_found(rule, body, draft))
+        return [e for e in draft.entries.values() if e.type in _DOCUMENTS] if wrong else []
+    return [e for e in draft.entries.values() if _errors(_of_entry(rule, e))]
+
+
 def _found(rule: CheckRule, body: bytes, draft: Draft | None) -> list[Issue]:
-    if rule.what == "hl7v2":
-        return list(import_module(BODY_CHECK).validate(body))
+    if rule.what in BODY_CHECKS:
+        return list(import_module(BODY_CHECKS[rule.what]).validate(body))
     return [i for entry in draft.entries.values() for i in _of_entry(rule, entry)] if draft is not None else []
 
 
@@ -69,13 +82,28 @@ def _of_entry(rule: CheckRule, entry: Entry) -> list[Issue]:
     level = rule.levels.get(entry.type) or rule.levels.get("*", "base")
     if level == "off":
         return []
+    try:
+        seen = (level, rule.base, entry.type, entry.written()[2])
+    except TypeError:  # it is no JSON: the check says where
+        return _checked(level, rule.base, entry)
+    if seen in _sound:
+        return []
+    found = _checked(level, rule.base, entry)
+    if not found:
+        if len(_sound) >= _KEPT:
+            _sound.clear()
+        _sound[seen] = None
+    return found
+
+
+def _checked(level: str, base: str, entry: Entry) -> list[Issue]:
     resource: dict[str, Any] = {**entry.resource, "id": entry.id}
     if level == "base":
         return list(import_module(RESOURCE_CHECK).validate(resource))
     asked = () if level == "profile" else (level,)
-    return list(import_module(PROFILE_CHECK).validate(resource, asked, rule.base))
+    return list(import_module(PROFILE_CHECK).validate(resource, asked, base))
 
 
 def _tag(entry: Entry) -> None:
     meta = entry.resource.get("meta", {})
-    entry.resource = {**entry.resource, "meta": {**meta, "tag": [*meta.get("tag", ()), TAG]}}
+    entry.change({**entry.resource, "meta": {**meta, "tag": [*meta.get("tag", ()), TAG]}})

@@ -14,6 +14,8 @@ from functools import lru_cache
 from typing import Any
 from uuid import UUID, uuid5
 
+from hub.fhir.canonical import split
+
 Resource = dict[str, Any]
 NAMESPACE = UUID("6f6e636f-6875-5b00-8000-68756266722e")
 
@@ -53,10 +55,24 @@ class Entry:
     rank: int = Rank.DOCUMENT
     only_if_exists: bool = False
     octets: bytes | None = None
+    _written: tuple[bytes, bytes, bytes] | None = field(default=None, compare=False, repr=False)
 
     @property
     def ref(self) -> str:
         return f"{self.type}/{self.id}"
+
+    def written(self) -> tuple[bytes, bytes, bytes]:
+        """The JSON of the resource by :func:`hub.fhir.canonical.split`, made once: what is checked is what is stored.
+
+        Asked for when the mapping is over; :meth:`change` is the only way to another content from then on.
+        """
+        if self._written is None:
+            self._written = split(self.resource)
+        return self._written
+
+    def change(self, resource: Resource) -> None:
+        """Give it another content."""
+        self.resource, self._written = resource, None
 
 
 @dataclass(frozen=True, slots=True)

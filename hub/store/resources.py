@@ -14,7 +14,7 @@ from typing import Any, cast
 
 import orjson
 
-from hub.fhir.canonical import content, digest, split, unwrap
+from hub.fhir.canonical import content, digest, unwrap
 from hub.fhir.draft import Entry, Patch, Rank
 from hub.fhir.search import extract
 from hub.store import statements, tables
@@ -78,7 +78,7 @@ class Row:
 
 def prepare(entry: Entry, message: int, source: str, body: BodyRow | None = None) -> Write:
     """Make the octets and the hash of an entry."""
-    rest, own, made = split(entry.resource)
+    rest, own, made = entry.written()
     return Write(entry, message, source, rest, own, with_body(made, body), body)
 
 

@@ -268,7 +268,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
     monkeypatch.setitem(sys.modules, "checks_of_bodies", SimpleNamespace(validate=of_body))  # type: ignore[arg-type] # stands in
     monkeypatch.setitem(sys.modules, "checks_of_resources", SimpleNamespace(validate=of_resource))  # type: ignore[arg-type] # stands in
-    monkeypatch.setattr(checks, "BODY_CHECK", "checks_of_bodies")
+    monkeypatch.setitem(checks.BODY_CHECKS, "hl7v2", "checks_of_bodies")
     monkeypatch.setattr(checks, "RESOURCE_CHECK", "checks_of_resources")
     monkeypatch.setattr(checks, "PROFILE_CHECK", "checks_of_resources")
     return asked
@@ -285,6 +285,11 @@ def test_validation_holds(bench: Bench, seen: list[Any]) -> None:
     assert (State.HELD, InvalidError, "validate") == (bad.state, type(bad.error), bad.stages[-1][0])
     unmapped = run(bench.spec(validate=both, map=()), body(text="bad"))
     assert unmapped.state is State.DONE
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_known_to_be_sound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checks, "_sound", {})
 
 
 @pytest.mark.parametrize(
@@ -329,7 +334,7 @@ def test_the_shipped_checks_exist() -> None:
     """``validate:`` names functions of the rooms; they are there."""
     from importlib import import_module
 
-    for place in (checks.BODY_CHECK, checks.RESOURCE_CHECK, checks.PROFILE_CHECK):
+    for place in (*checks.BODY_CHECKS.values(), checks.RESOURCE_CHECK, checks.PROFILE_CHECK):
         assert callable(import_module(place).validate)
 
 
