@@ -65,18 +65,6 @@ def _national(value: str, system: str, code: str, forms: dict[str, Form]) -> lis
     return [m for m in made if m]
 
 
-_INS = re.compile(r"[0-9]{6}[0-9AB][0-9]{8}")
-
-
-def ins_key_holds(value: str) -> bool:
-    """Whether the last two digits are the key of the matricule (97 minus the rest of the first 13 by 97)."""
-    if not _INS.fullmatch(value):
-        return False
-    # Corsica: the key is that of the number with 19 for 2A and 18 for 2B.
-    body = value[:5] + {"2A": "19", "2B": "18"}.get(value[5:7], value[5:7]) + value[7:13]
-    return body.isdigit() and 97 - int(body) % 97 == int(value[13:])
-
-
 def ins_identifier(system: str, code: str, value: str) -> Element:
     """The INS as fr-core-patient-ins has it; the provisional matricule (NIA) is temporary."""
     use = "temp" if code == "INS-NIA" else "official"

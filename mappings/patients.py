@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from hub.fhir.draft import Draft, Rank, Resource
-from hub.source.identity import INS_SYSTEMS
+from hub.source.identity import INS_SYSTEMS, ins_key_holds
 
-from .identifiers import ins_identifier, ins_key_holds
+from .identifiers import ins_identifier
 from .shape import V2_0203, Element, identifier
 
 QUALIFIED: Final = "qualified"  # topic of the statement that a view is known by its INS

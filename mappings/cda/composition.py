@@ -21,6 +21,8 @@ from .related import targets
 # What a Composition cannot be without (R4), and where a CDA says it.
 _REQUIRED = {"type": "code", "date": "effectiveTime", "author": "author/assignedAuthor", "title": "title"}
 
+_LEVELS = ("U", "L", "M", "N", "R", "V")  # v3-ConfidentialityClassification (R4 Composition.confidentiality)
+
 
 def add_composition(c: Context, told: Element, sections: list[Element]) -> Element | None:
     """Add the Composition; None, with a warning, when the header lacks what one must have.
@@ -53,7 +55,7 @@ def add_composition(c: Context, told: Element, sections: list[Element]) -> Eleme
         "date": told.get("date"),
         "author": told.get("author"),
         "title": told.get("title"),
-        "confidentiality": code if confidentiality is not None and _is_v3(confidentiality) else None,
+        "confidentiality": code if code in _LEVELS and _is_v3(confidentiality) else None,
         "attester": told.get("attester"),
         "custodian": told.get("custodian"),
         "relatesTo": targets(told.get("related", [])),
@@ -63,7 +65,7 @@ def add_composition(c: Context, told: Element, sections: list[Element]) -> Eleme
     return c.draft.add(composition, c.identity, rank=Rank.DOCUMENT)
 
 
-def _is_v3(node: Node) -> bool:
+def _is_v3(node: Node | None) -> bool:
     found = cd_concept(node)
     codings = found.get("coding", []) if found else []
     return bool(codings) and codings[0].get("system") == CONFIDENTIALITY

@@ -20,7 +20,7 @@ from .event import encounter, event_codes, event_period, facility_type, orders, 
 from .frame import Model, model_of, sections
 from .participations import authors
 from .patient import add_patient_of, begin_patient
-from .people import organization
+from .people import PEOPLE, organization, those
 from .related import related, supersede
 from .standard import UNKNOWN
 
@@ -129,7 +129,7 @@ def _document_reference(
         "subject": c.patient,
         "date": ts_instant(_stamp(document), c.zone),
         "author": told.get("author"),
-        "authenticator": legal[0] if legal else None,
+        "authenticator": next(iter(those(legal, *PEOPLE, "Organization/")), None),
         "custodian": told.get("custodian"),
         "relatesTo": told.get("related"),
         "description": told.get("title"),

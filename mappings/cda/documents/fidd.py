@@ -18,29 +18,21 @@ from hub.source.cda import Node
 from hub.source.origin import carry
 
 from ...shape import Element, clean
-from ...times import ts_instant
 from ..context import Context
+from ..entries.imaging import IMAGING
 from ..entries.observation import add_observation
 from ..entries.procedure import done
+from ..entries.report import begin_report, service, write_report
 from ..entries.request import request
-from ..event import event_period, orders
 from ..frame import Model
 from ..mapping import mapping_of
 from ..standard import ENTRY, KINDS, SECTION, TEMPLATES
 from ..values import carried, identifiers, quantity
 
-IMAGING: Final = {
-    "coding": [{"system": "http://terminology.hl7.org/CodeSystem/observation-category", "code": "imaging"}]
-}
-RADIOLOGY: Final = {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v2-0074", "code": "RAD"}]}
 ACR_FINAL: Final = "MED-121"
-ACR: Final = ("MED-129", "MED-130", "MED-131", "MED-132", "MED-133")  # BI-RADS 1 to 5
+# BI-RADS from the least to the most suspicious; MED-048 is 0, 3, 4 or 5 (JDV_Classification_ACR).
+ACR: Final = ("MED-129", "MED-130", "MED-048", "MED-131", "MED-132", "MED-133")
 _UNITS = {"s", "min", "h", "d", "wk", "mo", "a"}  # UnitsOfTime (R4)
-
-
-def begin(c: Context) -> None:
-    """Have a place for the report, so that its section can refer to it."""
-    c.add({"resourceType": "DiagnosticReport"}, "report", "report")
 
 
 def finding(node: Node, c: Context) -> Element | None:
@@ -94,32 +86,29 @@ def results(section: Node, entries: list[Element], made: Element, c: Context) ->
 
 def finish(c: Context) -> None:
     """Write the report, now that its results are known."""
-    reference = c.made["report"][0]
     findings = c.made.get("finding", [])
     for one in findings:
         if done_ := c.made.get("work-up"):
             c.resource(one)["partOf"] = done_
-    acr = [c.resource(one) for one in findings]
-    acr = [r for r in acr if any(x.get("code") == ACR_FINAL for x in r["code"].get("coding", ()))]
-    acr = [r for r in acr if "valueCodeableConcept" in r]
-    date = c.document.one("effectiveTime")
-    period = event_period(c)
-    readers = [{k: a[k] for k in ("reference", "display") if k in a} for a in c.told.get("author", ())]
-    c.resource(reference).update(clean({
-        "basedOn": orders(c),
-        "status": c.told.get("status", "final"),
-        "category": [RADIOLOGY],
-        "code": c.told.get("type") or {"text": "CR d'imagerie"},
-        "subject": c.patient,
-        "encounter": c.told.get("encounter"),
-        "effectivePeriod": period,
-        "issued": ts_instant(date.attr("value"), c.zone) if date is not None else None,
-        "performer": readers,
-        "resultsInterpreter": readers,
-        "result": findings,
-        "conclusion": "; ".join(x for r in acr if (x := _said(r))),
-        "conclusionCode": [max(acr, key=_rank)["valueCodeableConcept"]] if acr else None,
-    }))  # fmt: skip
+    write_report(
+        c.made["report"][0], c,
+        category=[service("RAD")],
+        result=findings,
+        **conclusion([c.resource(one) for one in findings], (ACR_FINAL,)),
+    )  # fmt: skip
+
+
+def conclusion(findings: list[Element], codes: tuple[str, ...]) -> Element:
+    """The worst category that was given, and what was given for each breast in words.
+
+    :param codes: of the findings that give one: MED-121 (final), MED-1104 and MED-043 (first and second reading).
+    """
+    given = [r for r in findings if any(x.get("code") in codes for x in r["code"].get("coding", ()))]
+    given = [r for r in given if "valueCodeableConcept" in r]
+    if not given:
+        return {}
+    said = "; ".join(x for r in given if (x := _said(r)))
+    return clean({"conclusion": said, "conclusionCode": [max(given, key=_rank)["valueCodeableConcept"]]})
 
 
 def _rank(observation: Element) -> int:
@@ -144,7 +133,7 @@ MODEL = Model(
     templates={**TEMPLATES, f"{ENTRY}48": finding, "1.3.6.1.4.1.19376.1.5.3.1.4.13": finding},
     kinds=KINDS,
     sections={f"{SECTION}151": results},
-    begin=begin,
+    begin=begin_report,
     finish=finish,
 )
 MAPPING = mapping_of(MODEL, "deferred work-up of breast screening: DiagnosticReport and Observations per breast")

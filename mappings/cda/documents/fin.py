@@ -28,13 +28,11 @@ from ..frame import Model, SectionRule
 from ..mapping import mapping_of
 from ..standard import ENTRY, KINDS, SECTION, TEMPLATES
 from ..values import concept_of
-from .fidd import conduct, interval
+from .fidd import conclusion, conduct, interval
 
 SUMMARY: Final = "http://hl7.org/fhir/StructureDefinition/diagnosticReport-summaryOf"
 _PCC = "1.3.6.1.4.1.19376.1.5.3.1.4."
-# The result of a reading, and the categories from the least to the most suspicious: those of JDV_Classification_ACR.
-_RESULTS: Final = ("MED-1104", "MED-043", "MED-121")
-_ACR: Final = ("MED-129", "MED-130", "MED-048", "MED-131", "MED-132", "MED-133")
+_RESULTS: Final = ("MED-1104", "MED-043", "MED-121")  # of the first reading, the second, the work-up
 
 
 def begin(c: Context) -> None:
@@ -74,8 +72,8 @@ def section_of(place: int | None, word: str) -> SectionRule:
         del section
         found, acts = c.made.pop("finding", []), c.made.pop("reading", [])
         c.made.pop("conduct", None)  # an interval of control belongs to the conduct of its own section
-        authors = people(c)
-        who = authors[place : place + 1] if place is not None else authors[:1]
+        start = place or 0
+        who = people(c, slice(start, start + 1))
         for one in found:
             resource = c.resource(one)
             resource.update(clean({"partOf": acts, "performer": resource.get("performer") or who}))
@@ -122,29 +120,7 @@ def finish(c: Context) -> None:
 
 
 def _conclusion(found: list[Element], c: Context) -> Element:
-    """The worst category a reader gave, and what was given for each breast in words."""
-    given = [
-        r
-        for r in (c.resource(one) for one in found)
-        if "valueCodeableConcept" in r and any(x.get("code") in _RESULTS for x in r["code"].get("coding", ()))
-    ]
-    if not given:
-        return {}
-    said = [x for r in given if (x := _said(r))]
-    return clean({"conclusion": "; ".join(said), "conclusionCode": [max(given, key=_rank)["valueCodeableConcept"]]})
-
-
-def _rank(observation: Element) -> int:
-    codes = [x.get("code") for x in observation["valueCodeableConcept"].get("coding", ())]
-    return max((_ACR.index(x) for x in codes if x in _ACR), default=-1)
-
-
-def _said(observation: Element) -> str:
-    value = observation["valueCodeableConcept"]
-    words = value.get("text") or next((x["display"] for x in value.get("coding", ()) if "display" in x), "")
-    sides = [x["valueCodeableConcept"] for x in observation.get("bodySite", {}).get("extension", ())]
-    side = next((s["coding"][0].get("display") for s in sides if "coding" in s), None)
-    return f"sein {side} : {words}" if side and words else words
+    return conclusion([c.resource(one) for one in found], _RESULTS)
 
 
 MODEL = Model(

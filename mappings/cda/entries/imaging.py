@@ -88,7 +88,7 @@ def studies_of_header(c: Context) -> None:
             "started": period.get("start") or period.get("end"),
             "basedOn": number_of,
             "interpreter": readers,
-            "procedureCode": [_procedure(code, said)],
+            "procedureCode": [x for x in (_procedure(code, said),) if x],
             "reasonCode": reasons,
         }), (UIDS, f"urn:oid:{root}"), Rank.MENTION)  # fmt: skip
         note_study(reference, c)

@@ -123,7 +123,7 @@ def immunization(node: Node, c: Context) -> Element | None:
         "vaccineCode": vaccine,
         "patient": c.patient,
         "encounter": c.told.get("encounter"),
-        **(when or {"_occurrenceDateTime": _absent("unknown")}),
+        **(when or {"occurrenceString": "inconnue", "_occurrenceString": _absent("unknown")}),
         "lotNumber": lot.text() if lot is not None else None,
         "site": site,
         "route": concept_of(node.one("routeCode"), c),

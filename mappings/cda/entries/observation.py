@@ -58,11 +58,12 @@ def add_observation(
         return None
     components, members = inside if inside is not None else _inside(node, c)
     values = node.all("value")
-    value = deny(node, value_of(values[0], c)) if values else {}
+    told_by_rule = any(name.startswith("value") for name in more)
+    value = deny(node, value_of(values[0], c)) if values and not told_by_rule else {}
     for other in values[1:]:
         components.insert(0, carry({"code": code, **(told := value_of(other, c))}, told))
     status = status_of(node, "Observation")
-    if value and components:
+    if (value or told_by_rule) and components:
         components, apart = _told_apart(components, code)
         members = members + [_alone(x, status, own_coding(node) or "", c) for x in apart]
     interpretation = [x for one in node.all("interpretationCode") if (x := concept_of(one, c))]

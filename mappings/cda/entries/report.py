@@ -32,10 +32,13 @@ def begin_report(c: Context) -> None:
     c.add({"resourceType": "DiagnosticReport"}, "report", "report")
 
 
-def people(c: Context) -> list[Element]:
-    """The people who wrote the document, without the time of writing."""
+def people(c: Context, which: slice = slice(None)) -> list[Element]:
+    """The people who wrote the document, without the time of writing.
+
+    :param which: of its authors, in the order of the document.
+    """
     return those(
-        [{k: a[k] for k in ("reference", "display") if k in a} for a in c.told.get("author", ())],
+        [{k: a[k] for k in ("reference", "display") if k in a} for a in c.told.get("author", [])[which]],
         *PEOPLE,
         "Organization/",
     )
