@@ -15,12 +15,12 @@ from flask import Response
 from sqlalchemy import Connection
 
 from hub import clock
-from hub.errors import ConflictError
-from hub.facade.asked import prefer
-from hub.facade.context import Facade
+from hub.errors import ConflictError, HubError
+from hub.facade.context import Facade, caller
 from hub.facade.transaction import carry_out
 from hub.facade.writing import answer, returned
 from hub.fhir.jsontext import Json
+from hub.security.scopes import demand
 from hub.services.documents import plan, provided, publish, standing
 from hub.services.documents.provided import Provided
 from hub.services.resources.bundles import Part
@@ -43,6 +43,8 @@ def provide(facade: Facade, sent: Json, parts: Sequence[Part]) -> dict[int, byte
 
 
 def _written(facade: Facade, given: Provided, parts: Sequence[Part]) -> dict[int, bytes]:
+    for part in parts:  # before anything is told of what is stored
+        demand(caller().scopes, part.kind, "c" if part.method == "POST" else "u")
     for _ in range(_TRIES):
         with facade.store.reading() as conn:
             now = standing.standing(conn, given, facade.base)
@@ -69,7 +71,7 @@ def _there(facade: Facade, ref: str) -> bytes:
         "etag": f'W/"{row.version}"',
         "lastModified": clock.iso(row.updated),
     }
-    made = {"fullUrl": url}
+    made: dict[str, object] = {"fullUrl": url}
     if returned(ref, "minimal") == "representation" and not ref.startswith("Binary/"):
         made["resource"] = orjson.Fragment(row.content)
     return orjson.dumps(made | {"response": said})
@@ -81,7 +83,11 @@ def published(facade: Facade, sent: Json) -> Response:
     :raises HubError: as :func:`provide`.
     """
     given, parts = publish.read(sent, facade.base)
-    made = orjson.loads(_written(facade, given, parts)[publish.DOCUMENT])
+    try:
+        made = orjson.loads(_written(facade, given, parts)[publish.DOCUMENT])
+    except HubError as error:  # its place in what was sent, not in what that becomes
+        error.where = error.where.replace(f"{parts[publish.DOCUMENT].where}.resource", "DocumentReference")
+        raise
     ref = made["fullUrl"].removeprefix(f"{facade.base}/")
     row = facade.current(ref)
     how = "created" if made["response"]["status"].startswith("201") else "there"

@@ -86,9 +86,7 @@ def carry_out(
     raise AssertionError("unreachable")
 
 
-def _change(
-    facade: Facade, tasks: list[_Task], locks: list[str], reads: bool, judge: Judge | None
-) -> list[Changed]:
+def _change(facade: Facade, tasks: list[_Task], locks: list[str], reads: bool, judge: Judge | None) -> list[Changed]:
     def resolve(conn: Connection) -> list[Change]:
         if judge is not None:
             judge(conn)

@@ -141,7 +141,10 @@ class Reader:
         found = self._param(kinds, code, full)
         param = found[0]
         if dot:
-            return Criterion((self._chain(found, modifier, rest, value, full, depth),))
+            tests: list[Test] = [self._chain(found, modifier, rest, value, full, depth)]
+            if len(kinds) == 1 and (held := params(kinds[0]).get(name)) is not None:  # in contained resources
+                tests += [t for part in self._split(value, full) for t in self._string((held,), "", part, full)]
+            return Criterion(tuple(tests))
         if modifier == "missing" and param.kind not in ("composite", "special"):
             if value not in ("true", "false"):
                 raise bad(full, "is true or false")

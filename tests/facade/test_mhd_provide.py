@@ -64,6 +64,29 @@ def test_what_is_sent_twice_is_there_once(known: Api) -> None:
     assert known.json("/fhir/_history")["total"] == total
 
 
+def test_a_document_is_submitted_again(known: Api) -> None:
+    """ITI TF-3 §4.2.2.2.1: another SubmissionSet may list a document that is there: the same octets make no other."""
+    _, document, binary = provided(known, mhd.good())
+    sent = mhd.good()
+    sent["entry"][0]["resource"]["identifier"] = [mhd.oid("1.2.250.1.9.2.9")]
+    answer = known.send("POST", "/fhir", sent)
+    entries = orjson.loads(answer.data)["entry"]
+    assert [e["response"]["status"][:3] for e in entries] == ["201", "200", "200"]
+    again = provided(known, sent)
+    assert again[1:] == [document, binary]
+    assert known.json(f"/fhir/{again[0]}")["entry"] == [{"item": {"reference": document}}]
+
+
+def test_full_urls_may_be_restful(known: Api) -> None:
+    """R4 §2.36.4.1: a relative reference completes the base of a full URL."""
+    text = orjson.dumps(mhd.good())
+    for urn, url in ((mhd.DOC, "DocumentReference/d"), (mhd.BIN, "Binary/b")):
+        text = text.replace(f'"fullUrl":"{urn}"'.encode(), f'"fullUrl":"http://source/fhir/{url}"'.encode())
+        text = text.replace(urn.encode(), url.encode())
+    _, document, binary = provided(known, orjson.loads(text))
+    assert known.json(f"/fhir/{document}")["content"][0]["attachment"]["url"] == binary
+
+
 @pytest.mark.parametrize("told", [True, False])
 def test_a_document_replaces_another(known: Api, told: bool) -> None:
     """§3.65.4.1.3 and ITI TF-2 §3.42.4.1.3: the old one is superseded, whether the source says so (UpdateDocumentRefs)
@@ -130,7 +153,9 @@ def test_minimal_metadata_and_a_fhir_document(known: Api) -> None:
             "author": [{"display": "x"}]}  # fmt: skip
     made = {"resourceType": "Bundle", "type": "document", "timestamp": "2026-01-01T00:00:00Z",
             "identifier": mhd.oid("1.2.4"), "entry": [{"fullUrl": mhd.PAT, "resource": said}]}  # fmt: skip
-    submission = mhd.listed("submissionset", "1.2.5", mhd.DOC, meta={"profile": [f"{mhd.IHE}IHE.MHD.Minimal.SubmissionSet"]})
+    submission = mhd.listed(
+        "submissionset", "1.2.5", mhd.DOC, meta={"profile": [f"{mhd.IHE}IHE.MHD.Minimal.SubmissionSet"]}
+    )
     del submission["subject"], submission["source"], submission["contained"]
     sent = mhd.bundle(
         mhd.entry(submission, mhd.SET), mhd.entry(document, mhd.DOC), mhd.entry(made, mhd.BIN),
@@ -145,7 +170,7 @@ def test_minimal_metadata_and_a_fhir_document(known: Api) -> None:
 
 
 def test_of_sources_that_meet_one_wins(known: Api) -> None:
-    """Of two documents that replace one at the same time one does, the other is told; of two that send the same, both."""
+    """Of two documents that replace one at a time one does, the other is told; of two that send the same, both."""
     _, old, _ = provided(known, mhd.good(1))
     meet = threading.Barrier(4)
     codes: list[int] = []
@@ -182,7 +207,8 @@ def test_writing_is_enough_of_a_right(known: Api) -> None:
     headers = {"Authorization": f"Bearer {writer}"}
     assert known.send("POST", "/fhir", sent, **headers).status_code == 200
     reader = tokens.issue(known.store, "reader", [tokens.READ])
-    assert known.refused(403, "POST", "/fhir", mhd.good(3), Authorization=f"Bearer {reader}")
+    for n in (1, 3):  # nor is told what is there
+        assert known.refused(403, "POST", "/fhir", mhd.good(n), Authorization=f"Bearer {reader}")
 
 
 def test_simplified_publish(known: Api) -> None:
@@ -200,4 +226,6 @@ def test_simplified_publish(known: Api) -> None:
     assert known.send("POST", "/fhir/DocumentReference", newer).status_code == 201
     assert statuses(known, f"DocumentReference/{made['id']}") == ["superseded"]
     assert known.refused(422, "POST", "/fhir/DocumentReference", mhd.simplified(1, b"other"))["code"] == "duplicate"
-    assert known.refused(422, "POST", "/fhir/DocumentReference", mhd.simplified(3) | {"subject": {"reference": "Patient/no"}})
+    nobody = mhd.simplified(3) | {"subject": {"reference": "Patient/no"}}
+    found = known.refused(422, "POST", "/fhir/DocumentReference", nobody)
+    assert found["expression"] == ["DocumentReference.subject.reference"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,7 +41,7 @@ class Refused:
 
 
 def resource(n: int) -> Callable[[Sent], Sent]:
-    return lambda sent: sent["entry"][n]["resource"]  # type: ignore[no-any-return] # JSON
+    return lambda sent: sent["entry"][n]["resource"]
 
 
 LIST, DOC, BIN = resource(0), resource(1), resource(2)
@@ -72,9 +73,7 @@ def relating(code: str, ref: str) -> Change:
 
 
 def extension(name: str) -> Change:
-    return lambda sent: LIST(sent).update(
-        extension=[e for e in LIST(sent)["extension"] if not e["url"].endswith(name)]
-    )
+    return lambda sent: LIST(sent).update(extension=[e for e in LIST(sent)["extension"] if not e["url"].endswith(name)])
 
 
 FOLDER = mhd.entry(mhd.listed("folder", "1.2.250.1.9.3.1", mhd.DOC), mhd.FOLDER)
@@ -138,26 +137,42 @@ CASES = [
     Refused("an older status", having(LIST, status="retired"), f"{R0}.status"),
     Refused("another mode", having(LIST, mode="snapshot"), f"{R0}.mode"),
     Refused("a document that it does not list", having(LIST, entry=[{"item": {"reference": mhd.SET}}]), E1),
-    Refused("an entry that is nothing", having(LIST, entry=[{"item": {"reference": r}} for r in (mhd.DOC, mhd.PAT)]),
-            f"{R0}.entry[1]"),
-    Refused("an entry that is no document", having(LIST, entry=[{"item": {"reference": r}} for r in (mhd.DOC, mhd.BIN)]),
-            f"{R0}.entry[1]"),
-    Refused("an entry taken out", having(LIST, entry=[{"item": {"reference": mhd.DOC}, "deleted": True}]),
-            f"{R0}.entry[0]"),
+    Refused(
+        "an entry that is nothing",
+        having(LIST, entry=[{"item": {"reference": r}} for r in (mhd.DOC, mhd.PAT)]),
+        f"{R0}.entry[1]",
+    ),
+    Refused(
+        "an entry that is no document",
+        having(LIST, entry=[{"item": {"reference": r}} for r in (mhd.DOC, mhd.BIN)]),
+        f"{R0}.entry[1]",
+    ),
+    Refused(
+        "an entry taken out", having(LIST, entry=[{"item": {"reference": mhd.DOC}, "deleted": True}]), f"{R0}.entry[0]"
+    ),
     Refused("the profile of a folder", profiles(LIST, f"{mhd.ANS}pdsm-folder-comprehensive"), f"{R0}.meta.profile"),
     # folders
     Refused("a folder that nothing lists", also(FOLDER), "Bundle.entry[3]"),
     Refused("a folder without title", foldered(title=None), "Bundle.entry[3].resource.title"),
     Refused("an empty folder", foldered(entry=None), "Bundle.entry[3].resource.entry"),
     Refused("a folder without date", foldered(date=None), "Bundle.entry[3].resource.date"),
-    Refused("a folder in a folder", foldered(entry=[{"item": {"reference": mhd.FOLDER}}]), "Bundle.entry[3].resource.entry"),
-    Refused("a folder of another patient", foldered(subject={"reference": "Patient/bea"}), "Bundle.entry[3].resource.subject"),
+    Refused(
+        "a folder in a folder", foldered(entry=[{"item": {"reference": mhd.FOLDER}}]), "Bundle.entry[3].resource.entry"
+    ),
+    Refused(
+        "a folder of another patient",
+        foldered(subject={"reference": "Patient/bea"}),
+        "Bundle.entry[3].resource.subject",
+    ),
     # the document
     Refused("metadata that are too few", profiles(DOC, MIN), f"{R1}.meta.profile"),
     Refused("the profile of a List", profiles(DOC, f"{mhd.ANS}pdsm-submissionset-comprehensive"), f"{R1}.meta.profile"),
     Refused("no uniqueId of the document", without(DOC, "masterIdentifier"), f"{R1}.masterIdentifier"),
-    Refused("a UUID that is none", having(DOC, masterIdentifier={"system": "urn:ietf:rfc:3986", "value": "urn:uuid:1"}),
-            f"{R1}.masterIdentifier"),
+    Refused(
+        "a UUID that is none",
+        having(DOC, masterIdentifier={"system": "urn:ietf:rfc:3986", "value": "urn:uuid:1"}),
+        f"{R1}.masterIdentifier",
+    ),
     Refused("a status that is not current", having(DOC, status="superseded"), f"{R1}.status"),
     Refused("a docStatus", having(DOC, docStatus="final"), f"{R1}.docStatus"),
     Refused("no type", without(DOC, "type"), f"{R1}.type"),
@@ -171,19 +186,30 @@ CASES = [
     Refused("no context", without(DOC, "context"), f"{R1}.context"),
     Refused("no facility", lambda s: DOC(s)["context"].pop("facilityType"), f"{R1}.context.facilityType"),
     Refused("no practice setting", lambda s: DOC(s)["context"].pop("practiceSetting"), f"{R1}.context.practiceSetting"),
-    Refused("no sourcePatientInfo", lambda s: DOC(s)["context"].pop("sourcePatientInfo"), f"{R1}.context.sourcePatientInfo"),
+    Refused(
+        "no sourcePatientInfo", lambda s: DOC(s)["context"].pop("sourcePatientInfo"), f"{R1}.context.sourcePatientInfo"
+    ),
     Refused("another patient", having(DOC, subject={"reference": "Patient/bea"}), f"{R1}.subject"),
-    Refused("a reference to another server", having(DOC, custodian={"reference": "http://x/fhir/Organization/1"}),
-            f"{R1}.custodian.reference"),
+    Refused(
+        "a reference to another server",
+        having(DOC, custodian={"reference": "http://x/fhir/Organization/1"}),
+        f"{R1}.custodian.reference",
+    ),
     Refused("a reference to no entry", having(DOC, subject={"reference": OTHER["fullUrl"]}), f"{R1}.subject.reference"),
-    Refused("a reference to nothing contained", having(DOC, author=[{"reference": "#nobody"}]), f"{R1}.author[0].reference"),
+    Refused(
+        "a reference to nothing contained", having(DOC, author=[{"reference": "#nobody"}]), f"{R1}.author[0].reference"
+    ),
     # relations
     Refused("a relation that there is not", relating("likes", "DocumentReference/old"), f"{R1}.relatesTo[0].code"),
     Refused("a document that replaces itself", relating("replaces", mhd.DOC), f"{R1}.relatesTo[0].target"),
     Refused("a patch of something else", also(mhd.supersede("List/x")), "Bundle.entry[3].request.url"),
-    Refused("another patch", lambda s: s["entry"].append(mhd.entry(
-        {"resourceType": "Parameters", "parameter": []}, "", "PATCH", "DocumentReference/old")),
-        "Bundle.entry[3].resource.parameter"),
+    Refused(
+        "another patch",
+        lambda s: s["entry"].append(
+            mhd.entry({"resourceType": "Parameters", "parameter": []}, "", "PATCH", "DocumentReference/old")
+        ),
+        "Bundle.entry[3].resource.parameter",
+    ),
     # the octets
     Refused("a wrong size", having(attachment, size=1), f"{ATT}.size"),
     Refused("a wrong hash", having(attachment, hash=mhd.digest(b"x")), f"{ATT}.hash"),
@@ -194,43 +220,118 @@ CASES = [
     Refused("another media type", having(attachment, contentType="text/xml"), f"{ATT}.contentType"),
     Refused("no url", without(attachment, "url"), f"{R1}.content.attachment.url"),
     Refused("data inside", having(attachment, data="eA=="), f"{R1}.content.attachment.data"),
-    Refused("a url that is no entry", having(attachment, url="urn:uuid:99999999-0000-4000-8000-000000000000"), f"{ATT}.url"),
+    Refused(
+        "a url that is no entry", having(attachment, url="urn:uuid:99999999-0000-4000-8000-000000000000"), f"{ATT}.url"
+    ),
     Refused("a url elsewhere", having(attachment, url="https://elsewhere/x.pdf"), f"{ATT}.url"),
     Refused("a url of another's document", having(attachment, url="Binary/taken"), f"{ATT}.url"),
     Refused("no document", lambda s: s["entry"].pop(2), f"{ATT}.url"),
     Refused("a document that nothing is about", also(OTHER), "Bundle.entry[3]"),
+    Refused(
+        "a document of two",
+        lambda s: (
+            s["entry"].append(mhd.entry(mhd.document("1.8"), mhd.FOLDER)),
+            LIST(s)["entry"].append({"item": {"reference": mhd.FOLDER}}),
+        ),
+        "Bundle.entry[3].resource.content[0].attachment.url",
+    ),
+    Refused(
+        "a FHIR document that is a PDF",
+        lambda s: s["entry"].__setitem__(2, mhd.entry({"resourceType": "Bundle", "type": "document"}, mhd.BIN)),
+        f"{ATT}.contentType",
+    ),
     Refused("a Binary without data", without(BIN, "data"), f"{R2}.data"),
     Refused("data that is no base64", having(BIN, data="x"), f"{R2}.data"),
-    Refused("a Bundle that is no document", lambda s: s["entry"].__setitem__(
-        2, mhd.entry({"resourceType": "Bundle", "type": "collection"}, mhd.BIN)), f"{R2}.type"),
+    Refused(
+        "a Bundle that is no document",
+        lambda s: s["entry"].__setitem__(2, mhd.entry({"resourceType": "Bundle", "type": "collection"}, mhd.BIN)),
+        f"{R2}.type",
+    ),
     # what is stored
-    Refused("a patient who is not there", lambda s: [r(s).update(subject={"reference": "Patient/no"}) for r in (LIST, DOC)],
-            f"{R0}.subject.reference", 422),
-    Refused("a house that is not there", having(DOC, custodian={"reference": f"{BASE}/Organization/no"}),
-            f"{R1}.custodian.reference", 422),
-    Refused("a document that is not there", relating("replaces", "DocumentReference/no"), f"{R1}.relatesTo[0].target", 422),
+    Refused(
+        "a patient who is not there",
+        lambda s: [r(s).update(subject={"reference": "Patient/no"}) for r in (LIST, DOC)],
+        f"{R0}.subject.reference",
+        422,
+    ),
+    Refused(
+        "a house that is not there",
+        having(DOC, custodian={"reference": f"{BASE}/Organization/no"}),
+        f"{R1}.custodian.reference",
+        422,
+    ),
+    Refused(
+        "a document that is not there", relating("replaces", "DocumentReference/no"), f"{R1}.relatesTo[0].target", 422
+    ),
     Refused("one of another patient", relating("appends", "DocumentReference/beas"), f"{R1}.relatesTo[0].target", 422),
     Refused("one that was replaced", relating("replaces", "DocumentReference/old"), f"{R1}.relatesTo[0].target", 422),
-    Refused("an unknown identifier", having(DOC, relatesTo=[{"code": "replaces", "target": {"identifier": mhd.oid("1.9")}}]),
-            f"{R1}.relatesTo[0].target", 422),
-    Refused("a uniqueId taken by other octets", having(DOC, masterIdentifier=mhd.oid("1.2.250.1.9.1.77")),
-            f"{R1}.masterIdentifier", 422),
-    Refused("a uniqueId of another patient", having(DOC, masterIdentifier=mhd.oid("1.2.250.1.9.1.78")),
-            f"{R1}.masterIdentifier", 422),
-    Refused("a submission that is there", having(LIST, identifier=[mhd.oid("1.2.250.1.9.2.77")]), f"{R0}.identifier", 422),
-    Refused("a document of another patient in it", lambda s: LIST(s)["entry"].append(
-        {"item": {"reference": "DocumentReference/beas"}}), f"{R0}.entry[1].item.reference", 422),
-    Refused("a folder that is another List", lambda s: (foldered(id="set")(s), s["entry"][3]["request"].update(
-        method="PUT", url="List/set")), "Bundle.entry[3].request.url", 422),
-    Refused("two that replace one", lambda s: (relating("replaces", "DocumentReference/now")(s), s["entry"].extend(
-        [mhd.entry(mhd.document("1.7", relatesTo=mhd.replaces("DocumentReference/now"), content=[
-            {**DOC(s)["content"][0], "attachment": {**attachment(s), "url": OTHER["fullUrl"]}}]), mhd.FOLDER),
-         OTHER | {"resource": mhd.binary()}]), LIST(s)["entry"].append({"item": {"reference": mhd.FOLDER}})),
-        "Bundle.entry", 422),
-    Refused("a patch of what is not replaced", also(mhd.supersede("DocumentReference/now")), "Bundle.entry[3].request", 422),
-    Refused("a patient who fits a condition twice", lambda s: [
-        r(s).update(subject={"reference": "Patient?identifier=urn:ins|1"}) for r in (LIST, DOC)], E0, 412),
-]  # fmt: skip
+    Refused(
+        "an unknown identifier",
+        having(DOC, relatesTo=[{"code": "replaces", "target": {"identifier": mhd.oid("1.9")}}]),
+        f"{R1}.relatesTo[0].target",
+        422,
+    ),
+    Refused(
+        "a uniqueId taken by other octets",
+        having(DOC, masterIdentifier=mhd.oid("1.2.250.1.9.1.77")),
+        f"{R1}.masterIdentifier",
+        422,
+    ),
+    Refused(
+        "a uniqueId of another patient",
+        having(DOC, masterIdentifier=mhd.oid("1.2.250.1.9.1.78")),
+        f"{R1}.masterIdentifier",
+        422,
+    ),
+    Refused(
+        "a submission that is there", having(LIST, identifier=[mhd.oid("1.2.250.1.9.2.77")]), f"{R0}.identifier", 422
+    ),
+    Refused(
+        "a document of another patient in it",
+        lambda s: LIST(s)["entry"].append({"item": {"reference": "DocumentReference/beas"}}),
+        f"{R0}.entry[1].item.reference",
+        422,
+    ),
+    Refused(
+        "a folder that is another List",
+        lambda s: (foldered(id="set")(s), s["entry"][3]["request"].update(method="PUT", url="List/set")),
+        "Bundle.entry[3].request.url",
+        422,
+    ),
+    Refused(
+        "two that replace one",
+        lambda s: (
+            relating("replaces", "DocumentReference/now")(s),
+            s["entry"].extend(
+                [
+                    mhd.entry(
+                        mhd.document(
+                            "1.7",
+                            relatesTo=mhd.replaces("DocumentReference/now"),
+                            content=[
+                                {**DOC(s)["content"][0], "attachment": {**attachment(s), "url": OTHER["fullUrl"]}}
+                            ],
+                        ),
+                        mhd.FOLDER,
+                    ),
+                    OTHER | {"resource": mhd.binary()},
+                ]
+            ),
+            LIST(s)["entry"].append({"item": {"reference": mhd.FOLDER}}),
+        ),
+        "Bundle.entry",
+        422,
+    ),
+    Refused(
+        "a patch of what is not replaced", also(mhd.supersede("DocumentReference/now")), "Bundle.entry[3].request", 422
+    ),
+    Refused(
+        "a patient who fits a condition twice",
+        lambda s: [r(s).update(subject={"reference": "Patient?identifier=urn:ins|1"}) for r in (LIST, DOC)],
+        E0,
+        412,
+    ),
+]
 
 
 @pytest.fixture
@@ -238,7 +339,8 @@ def known(api: Api) -> Api:
     """With two patients, and documents in all states."""
     names = {"resourceType": "Patient", "identifier": [{"system": "urn:ins", "value": "1"}]}
     api.put(names | {"id": "anne"}, names | {"id": "bea"}, {"resourceType": "Organization", "id": "chu", "name": "x"})
-    api.put(mhd.document("1.2.250.1.9.1.77") | {"id": "now"}, mhd.document("1.1", patient="Patient/bea") | {"id": "beas"},
+    api.put(mhd.document("1.2.250.1.9.1.77") | {"id": "now"},
+            mhd.document("1.1", patient="Patient/bea") | {"id": "beas"},
             mhd.document("1.2.250.1.9.1.78", patient="Patient/bea") | {"id": "more"},
             mhd.document("1.2") | {"id": "old", "status": "superseded"},
             mhd.listed("submissionset", "1.2.250.1.9.2.77") | {"id": "set"})  # fmt: skip
@@ -302,7 +404,9 @@ def full() -> Sent:
     return sent
 
 
-ODD = st.sampled_from([None, 0, "", "x", [], {}, [None], [[]], {"reference": 3}, [{"code": 1}], {"identifier": []}, "#", "?"])
+ODD: st.SearchStrategy[Any] = st.sampled_from(
+    [None, 0, "", "x", [], {}, [None], [[]], {"reference": 3}, [{"code": 1}], {"identifier": []}, "#", "?"]
+)
 
 
 @given(st.data(), st.lists(ODD, min_size=1, max_size=3))
@@ -312,13 +416,11 @@ def test_no_bundle_makes_a_fault(data: st.DataObject, odd: list[Any]) -> None:
     sent = full()
     for one in odd:
         holder, key = data.draw(st.sampled_from(places(sent)))
-        holder[key] = one
-    try:
+        holder[key] = copy.deepcopy(one)
+    with suppress(HubError):
         given_ = jsontext.read(orjson.dumps(sent))
         _, parts = bundles.read(given_, BASE)
         provided.read(given_.value, parts, BASE)
-    except HubError as error:
-        assert str(error)
 
 
 @given(st.data(), ODD)
@@ -327,7 +429,7 @@ def test_no_bundle_makes_a_fault_over_the_wire(known: Api, data: st.DataObject, 
     """The same, with the store behind it."""
     sent = full()
     holder, key = data.draw(st.sampled_from(places(sent)))
-    holder[key] = odd
+    holder[key] = copy.deepcopy(odd)
     assert known.send("POST", "/fhir", sent).status_code < 500
 
 
@@ -337,9 +439,7 @@ def test_no_document_makes_a_fault(data: st.DataObject, odd: Any) -> None:
     """The same of ITI-105."""
     sent = mhd.simplified() | {"relatesTo": mhd.replaces("DocumentReference/old")}
     holder, key = data.draw(st.sampled_from(places(sent)))
-    holder[key] = odd
-    try:
+    holder[key] = copy.deepcopy(odd)
+    with suppress(HubError):
         publish.asked(sent)
         publish.read(jsontext.read(orjson.dumps(sent)), BASE)
-    except HubError as error:
-        assert str(error)

@@ -2,8 +2,8 @@
 
 R4 §3.1.3 (SearchParameter).  ``params.csv`` holds, for each parameter, the paths its expression comes down
 to; ``exchange.csv`` the same of those that IHE MHD 4.2.3 and ANS PDSm 3.1.1 add (a name with a point is what a
-chain finds in contained resources); ``composites.csv`` those made of two others; ``types.csv`` the resource types.  ``_id`` and
-``_lastUpdated`` need no row: they are columns of the resource table.
+chain finds in contained resources); ``composites.csv`` those made of two others; ``types.csv`` the resource
+types.  ``_id`` and ``_lastUpdated`` need no row: they are columns of the resource table.
 
 A value that several parameters share (``family`` and ``name``, ``patient`` and ``subject``) is stored once,
 under a number of the group they form; each parameter knows the numbers of all its groups.
@@ -114,7 +114,8 @@ def _table() -> Mapping[str, Mapping[str, Param]]:
     for (kind, name, sort), same in found.items():
         paths = tuple((r["path"], r["shape"], r["only"]) for r in same)
         targets = tuple(dict.fromkeys(t for r in same for t in r["targets"].split("|") if t))
-        made.setdefault(kind, {})[name] = Param(kind, name, sort, paths, targets, urljoin(DEFINITIONS, same[0]["definition"]))
+        definition = urljoin(DEFINITIONS, same[0]["definition"])
+        made.setdefault(kind, {})[name] = Param(kind, name, sort, paths, targets, definition)
     for row in rows("composites.csv"):
         of_type = made.setdefault(row["type"], {})
         known = of_type.get(row["name"])
@@ -136,7 +137,8 @@ def types() -> tuple[str, ...]:
 def generation() -> str:
     """Changes whenever stored index rows would have to be made anew: from the tables and this number."""
     code = b"2"  # of what hub.fhir.search makes of a value
-    return sha256(code + b"".join((HERE / n).read_bytes() for n in ("params.csv", "exchange.csv", "composites.csv"))).hexdigest()[:16]
+    tables = ("params.csv", "exchange.csv", "composites.csv")
+    return sha256(code + b"".join((HERE / n).read_bytes() for n in tables)).hexdigest()[:16]
 
 
 # Which parameters index a value: (path, shape) -> only -> names.

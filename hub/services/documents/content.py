@@ -26,20 +26,20 @@ def matched(documents: Sequence[Part], held: Sequence[Part], links: Links) -> tu
     """
     made: dict[int, Part] = {}
     found: list[Issue] = []
+    free = {one.number: one for one in held}
     for part in documents:
         for at, attachment in _attachments(part):
             target = links.part(str(attachment.get("url", "")))
-            if target is None or target not in held:
+            if target is None or target.kind not in ("Binary", "Bundle"):
                 what = "the document is not in the Bundle: url is the fullUrl of its Binary"
                 found.append(Issue("error", f"{at}.url", what, "not-found"))
-            elif target in made.values():
+            elif free.pop(target.number, None) is None:
                 found.append(Issue("error", f"{at}.url", "another DocumentReference has this document", "duplicate"))
             else:
                 made[part.number] = target
                 found += judged(attachment, target, at)
-    for one in held:
-        if one not in made.values():
-            found.append(Issue("error", one.where, "no DocumentReference of the Bundle is about it", "incomplete"))
+    for one in free.values():
+        found.append(Issue("error", one.where, "no DocumentReference of the Bundle is about it", "incomplete"))
     return made, found
 
 

@@ -48,7 +48,7 @@ class Links:
         """What is wrong with a reference, as far as the Bundle tells."""
         if text.startswith("#"):
             held = resource.get("contained")
-            ids = {c.get("id") for c in held if isinstance(c, dict)} if isinstance(held, list) else set()
+            ids = [c.get("id") for c in held if isinstance(c, dict)] if isinstance(held, list) else []
             return None if text == "#" or text[1:] in ids else "there is no such contained resource"
         if self.part(text) is not None or self.local(text) or _CONDITION.fullmatch(text):
             return None

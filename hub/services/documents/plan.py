@@ -14,21 +14,16 @@ import orjson
 
 from hub.fhir.jsontext import Json
 from hub.services.documents import guide
-from hub.services.documents.provided import Provided
 from hub.services.documents.standing import Standing
 from hub.services.resources import bundles
 from hub.services.resources.bundles import Part
 
 
-def writes(given: Provided, parts: Sequence[Part], now: Standing) -> list[Part]:
+def writes(parts: Sequence[Part], now: Standing) -> list[Part]:
     """The entries of a transaction that does it; entries of the hub's own have numbers beyond those given."""
     to = {p.full_url: now.there[p.number] for p in parts if p.number in now.there and p.full_url}
-    patched = {f"DocumentReference/{p.fid}" for p in given.updates if p.fid}
-    conditional = any(not p.fid for p in given.updates)  # then the sender names what it supersedes in another way
     made = [_linked(p, to) for p in parts if p.number not in now.there]
-    if now.there and not now.superseded:
-        made = [p for p in made if p.method != "PATCH"]  # was done when the documents came first
-    rest = [ref for ref in now.superseded if ref not in patched] if not conditional else []
+    rest = [ref for ref in now.superseded if ref not in now.patched]
     return made + [superseding(len(parts) + n, ref) for n, ref in enumerate(rest)]
 
 

@@ -24,8 +24,10 @@ _METHODS = {
 }  # fmt: skip
 _RELATIONS = ("replaces", "transforms", "signs", "appends")
 _URI = "urn:ietf:rfc:3986"
-_OID = re.compile(r"urn:oid:[0-2](?:\.(?:0|[1-9][0-9]*)){1,63}", re.ASCII)
-_UUID = re.compile(r"urn:uuid:[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
+_URN = re.compile(
+    r"urn:oid:[0-2](?:\.(?:0|[1-9][0-9]*)){1,63}(?:\^[!-~]{1,128})?|urn:uuid:[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}",
+    re.ASCII,
+)
 
 Resource = Mapping[str, Any]
 
@@ -33,10 +35,11 @@ Resource = Mapping[str, Any]
 @dataclass(frozen=True, slots=True)
 class Provided:
     """The parts of a Bundle that was found in order; ``contents`` holds the Binary (or document Bundle) of each
-    document, by number of the DocumentReference."""
+    document, by number of the DocumentReference.  Without a SubmissionSet only in ITI-105.
+    """
 
     level: str
-    submission: Part
+    submission: Part | None
     folders: tuple[Part, ...]
     documents: tuple[Part, ...]
     updates: tuple[Part, ...]
@@ -123,12 +126,11 @@ def _entry(part: Part) -> Iterator[Issue]:
         known = ", ".join(sorted(_METHODS))
         yield Issue("error", f"{part.where}.resource", f"an ITI-65 Bundle holds {known}", "not-supported")
         return
+    of = "DocumentReference" if kind == "Parameters" else kind
     if part.method not in methods:
         yield Issue("error", f"{part.where}.request.method", f"a {kind} is sent with {' or '.join(methods)}", "value")
-    elif kind != "Parameters" and part.kind != kind:
-        yield Issue("error", f"{part.where}.request.url", f"the URL of a {kind} begins with {kind}", "value")
-    elif kind == "Parameters" and part.kind != "DocumentReference":
-        yield Issue("error", f"{part.where}.request.url", "only a DocumentReference is patched here", "value")
+    elif part.kind != of:
+        yield Issue("error", f"{part.where}.request.url", f"begins with {of} for a {kind}", "value")
     elif kind == "Bundle" and value(part).get("type") != "document":
         yield Issue("error", f"{part.where}.resource.type", "only a FHIR document is a document", "value")
     if kind in ("DocumentReference", "Binary", "Bundle") and not part.full_url:
@@ -144,14 +146,20 @@ def _resource(part: Part, kind: str, level: str, links: Links) -> Iterator[Issue
     for path, text in references(resource):
         if (wrong := links.wrong(text, resource)) is not None:
             yield Issue("error", f"{where}.{path}", wrong, "not-found")
+    yield from related(resource, where, part, links)
+
+
+def related(resource: Resource, where: str, part: Part | None, links: Links) -> Iterator[Issue]:
+    """What is wrong with the relations of a document, as far as it tells itself."""
     for number, relation in enumerate(guide.values(resource, "relatesTo")):
+        here = f"{where}.relatesTo[{number}]"
         if not isinstance(relation, dict) or relation.get("code") not in _RELATIONS:
-            yield Issue("error", f"{where}.relatesTo[{number}].code", f"is one of {', '.join(_RELATIONS)}", "value")
+            yield Issue("error", f"{here}.code", f"is one of {', '.join(_RELATIONS)}", "value")
             continue
         target = links.part(_text(relation, "target"))
-        if target is part or (target is not None and relation["code"] == "replaces"):
+        if target is not None and (target is part or relation["code"] == "replaces"):
             what = "a document replaces one that was there before, not one of its own Bundle"
-            yield Issue("error", f"{where}.relatesTo[{number}].target", what, "invalid")
+            yield Issue("error", f"{here}.target", what, "invalid")
 
 
 def _identifiers(resource: Resource) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -171,9 +179,8 @@ def identified(identifier: Resource, where: str) -> Iterator[Issue]:
     text = identifier.get("value")
     if not isinstance(text, str) or not text:
         yield Issue("error", f"{where}.value", "an identifier without a value identifies nothing", "required")
-    elif identifier.get("system") == _URI and text.startswith(("urn:oid:", "urn:uuid:")):
-        if not (_OID.fullmatch(text) or _UUID.fullmatch(text)):
-            yield Issue("error", f"{where}.value", "is no OID and no UUID as a URI", "value")
+    elif identifier.get("system") == _URI and text.startswith(("urn:oid:", "urn:uuid:")) and not _URN.fullmatch(text):
+        yield Issue("error", f"{where}.value", "is no OID and no UUID as a URI", "value")
 
 
 def _listed(submission: Part, folders: list[Part], documents: list[Part], links: Links) -> Iterator[Issue]:
@@ -185,15 +192,19 @@ def _listed(submission: Part, folders: list[Part], documents: list[Part], links:
             yield Issue("error", part.where, what, "incomplete")
     for part, allowed in ((submission, ("document", "folder")), *((f, ("document",)) for f in folders)):
         for number, entry in enumerate(guide.values(value(part), "entry")):
-            text = _text(entry, "item")
-            target = links.part(text)
-            kind = kind_of(value(target)) if target is not None else ""
-            stored = links.local(text).partition("/")[0]
-            if not text or (kind not in allowed if target is not None else stored not in ("DocumentReference", "List")):
-                what = f"lists {' and '.join(allowed)}s only"
-                yield Issue("error", f"{part.where}.resource.entry[{number}].item", what, "value")
+            here = f"{part.where}.resource.entry[{number}]"
+            if _kind_at(_text(entry, "item"), links) not in allowed:
+                yield Issue("error", f"{here}.item", f"lists {' and '.join(allowed)}s only", "value")
             elif isinstance(entry, dict) and entry.get("deleted") is True:
-                yield Issue("error", f"{part.where}.resource.entry[{number}].deleted", "nothing is taken out here", "value")
+                yield Issue("error", f"{here}.deleted", "nothing is taken out here", "value")
+
+
+def _kind_at(text: str, links: Links) -> str:
+    """What a reference points to, as :func:`kind_of` calls it; of what is stored its type tells."""
+    target = links.part(text)
+    if target is not None:
+        return kind_of(value(target))
+    return {"DocumentReference": "document", "List": "folder"}.get(links.local(text).partition("/")[0], "")
 
 
 def _members(part: Part, links: Links) -> Iterator[Part]:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
+from urllib.parse import parse_qsl
 
 import orjson
 from sqlalchemy import Connection, false, select
@@ -18,7 +19,7 @@ from sqlalchemy import Connection, false, select
 from hub.errors import UnprocessableError
 from hub.services.documents import content, guide
 from hub.services.documents.links import Links, patient_of
-from hub.services.documents.provided import Provided, value
+from hub.services.documents.provided import Provided, kind_of, value
 from hub.services.resources.bundles import Part
 from hub.store.criteria import Reader
 from hub.store.search import search
@@ -34,10 +35,12 @@ class Standing:
 
     :ivar there: number of an entry -> reference of the resource that it is already.
     :ivar superseded: references of the documents that the Bundle supersedes.
+    :ivar patched: those of them that it patches itself.
     """
 
     there: dict[int, str] = field(default_factory=dict)
     superseded: list[str] = field(default_factory=list)
+    patched: set[str] = field(default_factory=set)
 
 
 def standing(conn: Connection, given: Provided, base: str) -> Standing:
@@ -46,26 +49,39 @@ def standing(conn: Connection, given: Provided, base: str) -> Standing:
     :raises UnprocessableError: (422) for what cannot be done with what is stored.
     """
     made = Standing()
-    parts = (given.submission, *given.folders, *given.documents)
+    parts = [p for p in (given.submission, *given.folders, *given.documents) if p is not None]
     wanted = {(part.where, path, ref) for part in parts for path, ref in given.links.stored(value(part))}
     known = _contents(conn, {ref for _, _, ref in wanted})
+    patient = patient_of(value(given.documents[0]), given.links) if given.documents else ""
     for where, path, ref in sorted(wanted):
         if ref not in known:
             raise _refused("is neither in the Bundle nor on this server", f"{where}.resource.{path}", "not-found")
+        other = patient_of(known[ref], given.links)
+        if path.startswith("entry") and patient and other and other != patient:
+            what = "is about another patient (XDSPatientIdDoesNotMatch)"
+            raise _refused(what, f"{where}.resource.{path}", "conflict")
+    for part in given.folders:
+        _changed(conn, part)
     for part in given.documents:
         found = _same(conn, part, given, base)
         if found is not None:
             made.there[part.number] = found["ref"]
             url = next(guide.values(found, "content.attachment.url"), "")
             made.there[given.contents[part.number].number] = given.links.local(str(url)) or found["ref"]
-    _submitted(conn, given, base, made)
+    if given.submission is not None:
+        _submitted(conn, given, given.submission, base, made)
     replaced = [ref for part in given.documents if part.number not in made.there
                 for ref in _related(conn, part, given.links, base)]  # fmt: skip
     if len(replaced) != len(set(replaced)):
         raise _refused("two documents replace the same one", "Bundle.entry", "conflict")
     made.superseded = _with_followers(conn, replaced, base)
     for part in given.updates:
-        if _target(conn, part, base) not in made.superseded and not made.there:
+        ref = _target(conn, part, base)
+        if ref in made.superseded:
+            made.patched.add(ref)
+        elif made.there and _contents(conn, [ref]).get(ref, {}).get("status") == guide.SUPERSEDED:
+            made.there[part.number] = ref  # it was, when the documents came first
+        else:
             what = "only a document that the Bundle replaces is superseded by it"
             raise _refused(what, f"{part.where}.request.url", "conflict")
     return made
@@ -77,15 +93,27 @@ def _refused(what: str, where: str, code: str) -> UnprocessableError:
 
 def _contents(conn: Connection, refs: Iterable[str]) -> dict[str, dict[str, Any]]:
     """Reference -> resource, of those that are there."""
-    t, found, listed = table.c, {}, sorted(refs)
+    t, listed = table.c, sorted(refs)
+    found: dict[str, dict[str, Any]] = {}
     for at in range(0, len(listed), 500):
         some = select(t.ref, t.content).where(t.ref.in_(listed[at : at + 500]), t.deleted == false(), t.version > 0)
         found |= {row.ref: orjson.loads(row.content) for row in conn.execute(some)}
     return found
 
 
-def identified(conn: Connection, kind: str, identifier: Mapping[str, Any], base: str) -> list[dict[str, Any]]:
+def _changed(conn: Connection, part: Part) -> None:
+    """A folder that is written by PUT is a folder that is there, of the same patient."""
+    if part.method != "PUT" or not part.fid:
+        return
+    stored = _contents(conn, [f"List/{part.fid}"]).get(f"List/{part.fid}")
+    if stored is not None and (kind_of(stored) != "folder" or stored.get("subject") != value(part).get("subject")):
+        raise _refused("is another List than this folder", f"{part.where}.request.url", "conflict")
+
+
+def identified(conn: Connection, kind: str, identifier: Any, base: str) -> list[dict[str, Any]]:
     """The resources of a type that have an identifier, each with its ``ref``; at most two."""
+    if not isinstance(identifier, Mapping):
+        return []  # refused as soon as it is written
     system, number = identifier.get("system"), identifier.get("value")
     if not isinstance(number, str) or not number:
         return []
@@ -118,12 +146,22 @@ def _same(conn: Connection, part: Part, given: Provided, base: str) -> dict[str,
     before, after = patient_of(found[0], given.links), patient_of(resource, given.links)
     if before and after and before != after and given.links.part(after) is None:
         raise _refused("is the uniqueId of a document of another patient", where, "duplicate")
-    url = next(guide.values(found[0], "content.attachment.url"), "")
-    rows = conn.execute(select(table.c.octets).where(table.c.ref == given.links.local(str(url)))).first()
-    sent = content.decoded(value(given.contents[part.number]).get("data")) or b""
-    if len(found) > 1 or rows is None or rows.octets is None or bytes(rows.octets) != sha256(sent).digest():
+    if len(found) > 1 or not _equal(conn, found[0], given.contents[part.number], given.links):
         raise _refused("is the uniqueId of another document (XDSNonIdenticalHash)", where, "duplicate")
     return found[0]
+
+
+def _equal(conn: Connection, stored: Mapping[str, Any], held: Part, links: Links) -> bool:
+    """Whether a stored DocumentReference has the document that is sent; a FHIR document is told by its identifier."""
+    ref = links.local(str(next(guide.values(stored, "content.attachment.url"), "")))
+    row = conn.execute(select(table.c.octets, table.c.content).where(table.c.ref == ref)).first()
+    if row is None:
+        return False
+    if held.kind == "Bundle":
+        before = orjson.loads(row.content)
+        return all(before.get(name) == value(held).get(name) for name in ("identifier", "timestamp"))
+    sent = content.decoded(value(held).get("data")) or b""
+    return row.octets is not None and bytes(row.octets) == sha256(sent).digest()
 
 
 def unique(resource: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -133,14 +171,16 @@ def unique(resource: Mapping[str, Any]) -> Mapping[str, Any]:
                 next((i for i in listed if i.get("use") != "official"), {}))  # fmt: skip
 
 
-def _submitted(conn: Connection, given: Provided, base: str, made: Standing) -> None:
+def _submitted(conn: Connection, given: Provided, submission: Part, base: str, made: Standing) -> None:
     """A SubmissionSet comes back only when the whole of it does: then it is the one that is there."""
-    found = identified(conn, "List", unique(value(given.submission)), base)
+    found = identified(conn, "List", unique(value(submission)), base)
     if found:
         if len(found) > 1 or not all(p.number in made.there for p in given.documents):
-            where = f"{given.submission.where}.resource.identifier"
-            raise _refused("is the uniqueId of another SubmissionSet (XDSDuplicateUniqueIdInRegistry)", where, "duplicate")
-        made.there[given.submission.number] = found[0]["ref"]
+            where = f"{submission.where}.resource.identifier"
+            raise _refused(
+                "is the uniqueId of another SubmissionSet (XDSDuplicateUniqueIdInRegistry)", where, "duplicate"
+            )
+        made.there[submission.number] = found[0]["ref"]
     for part in given.folders:
         same = identified(conn, "List", unique(value(part)), base) if part.method == "POST" else []
         if same and not found:
@@ -156,8 +196,9 @@ def _related(conn: Connection, part: Part, links: Links, base: str) -> list[str]
     patient = patient_of(value(part), links)
     for number, relation in enumerate(guide.values(value(part), "relatesTo")):
         where = f"{part.where}.resource.relatesTo[{number}].target"
-        target = relation.get("target") if isinstance(relation.get("target"), dict) else {}
-        text = target.get("reference") if isinstance(target.get("reference"), str) else ""
+        target = next(guide.values(relation, "target"), None)
+        target = target if isinstance(target, dict) else {}  # refused as soon as it is written
+        text = str(target.get("reference") or "")
         if links.part(text) is not None:
             continue
         found = _pointed(conn, text, target, links, base)
@@ -175,9 +216,7 @@ def _related(conn: Connection, part: Part, links: Links, base: str) -> list[str]
     return replaced
 
 
-def _pointed(
-    conn: Connection, text: str, target: Mapping[str, Any], links: Links, base: str
-) -> list[dict[str, Any]]:
+def _pointed(conn: Connection, text: str, target: Mapping[str, Any], links: Links, base: str) -> list[dict[str, Any]]:
     """The stored document that a reference means: by its id, by a condition, or by its identifier."""
     if ref := links.local(text):
         return [{**one, "ref": ref} for ref, one in _contents(conn, [ref]).items()]
@@ -188,8 +227,6 @@ def _pointed(
 
 
 def _of_url(conn: Connection, url: str, base: str) -> list[dict[str, Any]]:
-    from urllib.parse import parse_qsl
-
     return _found(conn, "DocumentReference", parse_qsl(url.partition("?")[2], keep_blank_values=True), base, 2)
 
 

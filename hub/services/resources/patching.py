@@ -1,6 +1,6 @@
 """Which patch it is, and the resource after it.
 
-R4 §3.1.0.6: JSON Patch, FHIRPath Patch; a patch changes neither type nor id, and its result meets the same
+R4 §3.1.0.6: JSON Patch, XML Patch, FHIRPath Patch; a patch changes neither type nor id, and its result meets the same
 rules as an update.
 """
 
@@ -10,15 +10,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
 import pybase64
 
-from hub.errors import InvalidError, MediaTypeError
+from hub.errors import InvalidError
 from hub.fhir import jsontext
 from hub.fhir.jsontext import Json
+from hub.services.documents import editing
 from hub.services.resources import fhirpatch, jsonpatch, rules
 
 JSON_PATCH = "application/json-patch+json"
-FORMATS = (JSON_PATCH, "application/fhir+json", "application/fhir+xml")
+XML_PATCH = "application/xml-patch+xml"
+FORMATS = (JSON_PATCH, XML_PATCH, "application/fhir+json", "application/fhir+xml")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,17 @@ class Patched:
 def by_json(patch: bytes) -> Patched:
     """A JSON Patch."""
     return Patched(lambda stored: jsonpatch.apply(stored, patch))
+
+
+def by_xml(patch: bytes) -> Patched:
+    """An XML Patch."""
+
+    def run(stored: bytes) -> bytes:
+        from hub.services.resources import xmlpatch  # not before somebody sends one
+
+        return xmlpatch.apply(stored, patch)
+
+    return Patched(run)
 
 
 def by_parameters(given: Json) -> Patched:
@@ -57,19 +71,14 @@ def of_binary(binary: dict[str, Any]) -> bytes:
         raise InvalidError("is no base64", where="Binary.data", cure="encode it (RFC 4648 §4)", code="value") from None
 
 
-def refuse_xml() -> MediaTypeError:
-    """What is said to an XML Patch (RFC 5261)."""
-    return MediaTypeError(
-        "the hub does no XML Patch", where="http.Content-Type",
-        cure=f"send a JSON Patch as {JSON_PATCH}, or a FHIRPath Patch (Parameters)",
-    )  # fmt: skip
-
-
 def after(patch: Patched, stored: bytes, kind: str, fid: str) -> Json:
     """The resource after a patch, checked.
 
-    :raises InvalidError: when it is no resource of this type and id any more, or breaks the rules of R4.
+    :raises InvalidError: when it is no resource of this type and id any more, or breaks the rules of R4;
+        UnsupportedError: when a shared document is changed otherwise than it may.
     """
     made = jsontext.read(patch.run(stored))
+    if kind == "DocumentReference":
+        editing.check(orjson.loads(stored), made.value)
     rules.check(made.value, kind, fid)
     return made

@@ -70,6 +70,11 @@ def writing(store: Store, given: Json, kind: str, fid: str, *, octets: bytes | N
     :raises InvalidError: when ``data`` is no base64.
     """
     resource = given.value
+    if kind == "Subscription":
+        from hub.services import subscriptions  # which few ever send
+
+        given = subscriptions.taken(store.settings, given)
+        resource = given.value
     if kind == "Binary" and octets is None:
         given, octets = _apart(given)
         resource = given.value
