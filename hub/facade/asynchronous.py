@@ -31,7 +31,8 @@ from hub.store.handle import Store
 LETTERS = {"async-status": "", "async-cancel": ""}
 _AT_ONCE = 2  # threads
 _WAITING = 64
-_NEVER = {*LETTERS, "capabilities", "openapi", None}
+_EXPORTS = (f"operation-{level}-export" for level in ("system", "type", "instance"))  # which have jobs of their own
+_NEVER = {*LETTERS, *_EXPORTS, "capabilities", "openapi", None}
 
 log = logging.getLogger("hub.facade")
 

@@ -20,6 +20,7 @@ from hub.facade.history import page_of_history
 from hub.facade.query import Asked, Pair, Within, read
 from hub.fhir.outcome import issue, outcome
 from hub.fhir.search.compartments import compartments
+from hub.services.identity.links import PATIENTS, widened
 from hub.store.includes import Along, included
 from hub.store.query import Restriction
 from hub.store.search import Place, Row, count, explain, search
@@ -36,19 +37,19 @@ def mount(app: Flask, facade: Facade) -> None:
 
     @app.get("/fhir/<fhirtype:kind>", endpoint="search-type")
     def by_get(kind: str) -> Response:
-        return _first(facade, kind, kind, list(request.args.items(multi=True)))
+        return first(facade, kind, kind, list(request.args.items(multi=True)))
 
     @app.post("/fhir/<fhirtype:kind>/_search", endpoint="search-type-post")
     def by_post(kind: str) -> Response:
-        return _first(facade, kind, kind, _posted())
+        return first(facade, kind, kind, _posted())
 
     @app.get("/fhir", endpoint="search-system")
     def all_by_get() -> Response:
-        return _first(facade, "", "", list(request.args.items(multi=True)))
+        return first(facade, "", "", list(request.args.items(multi=True)))
 
     @app.post("/fhir/_search", endpoint="search-system-post")
     def all_by_post() -> Response:
-        return _first(facade, "", "", _posted())
+        return first(facade, "", "", _posted())
 
     @app.get("/fhir/<fhirtype:of>/<fhirid:fid>/<fhirtype:member>", endpoint="search-compartment")
     @app.get("/fhir/<fhirtype:of>/<fhirid:fid>/*", endpoint="search-compartment-all", defaults={"member": ""})
@@ -83,11 +84,18 @@ def _part(facade: Facade, of: str, fid: str, kind: str, pairs: list[Pair]) -> Re
     if of not in compartments():
         known = ", ".join(compartments())
         raise InvalidError(f"{of} is no compartment", where="http.url", cure=f"known: {known}", code="not-supported")
-    return _first(facade, kind, f"{of}/{fid}/{kind or '*'}", pairs, Within(of, fid))
+    return first(facade, kind, f"{of}/{fid}/{kind or '*'}", pairs, Within(of, fid))
 
 
-def _first(facade: Facade, kind: str, path: str, pairs: list[Pair], within: Within | None = None) -> Response:
+def first(facade: Facade, kind: str, path: str, pairs: list[Pair], within: Within | None = None) -> Response:
+    """The first page of a search.
+
+    :param path: of the search, below the base: what its self link says.
+    """
     lenient = "handling=lenient" in request.headers.get("Prefer", "").replace(" ", "").lower()
+    if any(name in PATIENTS for name, _ in pairs):  # of a patient that was merged, all that is of either record
+        with facade.store.reading() as conn:
+            pairs = widened(conn, pairs, facade.base)
     asked = read(kind, pairs, base=facade.base, lenient=lenient, within=within)
     here = f"{facade.base}/{path}".rstrip("/")
     if asked.used:

@@ -21,6 +21,7 @@ INS_TYPES = {
 INS_SYSTEMS = {f"urn:oid:{oid}": code for oid, code in INS_TYPES.items()}
 QUALIFIED = "VALI"  # PID-32, French table 0445: the only status under which an INS may be used
 
+_INS = re.compile(r"[0-9]{6}[0-9AB][0-9]{8}")
 _OID = re.compile(r"[0-2](\.(0|[1-9][0-9]*))+")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
@@ -53,3 +54,12 @@ def authority_system(namespace: str, universal: str = "", kind: str = "", site: 
         # No OID: the local name and the local code together are what the establishment knows it by.
         return "urn:oncohub:authority:" + ":".join(quote(p, safe="") for p in (namespace, universal) if p)
     return f"urn:oncohub:site:{quote(site, safe='')}"
+
+
+def ins_key_holds(value: str) -> bool:
+    """Whether the last two digits are the key of the matricule (97 minus the rest of the first 13 by 97)."""
+    if not _INS.fullmatch(value):
+        return False
+    # Corsica: the key is that of the number with 19 for 2A and 18 for 2B.
+    body = value[:5] + {"2A": "19", "2B": "18"}.get(value[5:7], value[5:7]) + value[7:13]
+    return body.isdigit() and 97 - int(body) % 97 == int(value[13:])

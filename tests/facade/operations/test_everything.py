@@ -113,3 +113,9 @@ def test_identities_that_are_one(record: Api) -> None:
 )
 def test_what_cannot_be_asked(record: Api, path: str, status: int, code: str) -> None:
     assert record.issue(path, status)["code"] == code
+
+
+def test_too_much_that_is_named_is_told(record: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hub.store.includes.MOST", 0)
+    made = record.json("/fhir/Patient/p1/$everything")
+    assert made["entry"][-1]["resource"]["issue"][0]["code"] == "too-costly"

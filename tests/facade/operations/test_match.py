@@ -81,7 +81,7 @@ def test_nobody(each_api: Api) -> None:
     each_api.put(patient("p1", A, place=""))
     made = asked(each_api, patient(place="75056"), ONLY)
     assert hits(made) == []
-    assert said(made).startswith("Patient/p1 is probable: the place of birth differs | nobody is certainly")
+    assert said(made).startswith("Patient/p1 is probable: the place of birth is missing | nobody is certainly")
     stranger = patient(ins=B, name=[{"family": "AUTRE", "given": ["PAUL"]}], birthDate="1930-01-01")
     assert said(asked(each_api, stranger)) == "nobody here is like the patient described"
 
@@ -113,3 +113,11 @@ def test_the_patient_as_the_body(api: Api) -> None:
 )
 def test_what_cannot_be_asked(api: Api, sent: dict[str, Any], code: str) -> None:
     assert api.refused(400, "POST", "/fhir/Patient/$match", sent)["code"] == code
+
+
+def test_too_many_alike_is_told(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hub.services.identity.match.MOST", 2)
+    api.put(*(patient(f"p{n}") for n in range(3)))
+    made = asked(api, patient(place="75056"))
+    assert len(hits(made)) == 2
+    assert said(made).endswith("too many are alike: say more of the patient")
