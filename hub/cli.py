@@ -26,6 +26,8 @@ COMMANDS = {
     "try": ("try_", "Show what a channel makes of a message; nothing is stored or sent."),
     "map": ("map", "Show what became of every part of a CDA document."),
     "validate": ("validate", "Check FHIR resources in files, by R4 and by profiles."),
+    "conformance": ("conformance", "Check documents by the content rules of their model."),
+    "verify": ("verify", "Verify the signature of a file, check by check."),
     "list": ("list", "List channels, connectors, mappings or formats."),
     "schema": ("schema", "Print the JSON Schema of channel files, for editors."),
     "demo": ("demo", "Run a hub with fictitious patients and peers."),

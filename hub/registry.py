@@ -71,6 +71,22 @@ def mapping(name: str) -> Any:
     raise unknown("mapping", name, mappings())
 
 
+def writers() -> list[str]:
+    """Names of the models of CDA documents that can be written from FHIR (``frcp``)."""
+    files = (room("mappings") / "cda" / "out").glob("*.py")
+    return sorted(p.stem for p in files if "\ndef write(" in p.read_text(encoding="utf-8"))
+
+
+def writer(name: str) -> Any:
+    """The function that writes a document of the model ``name`` from a Bundle: its octets.
+
+    :raises ConfigError: when no model has that name.
+    """
+    if name not in writers():
+        raise unknown("document that can be written", name, writers())
+    return import_module(f"hub.mappings.cda.out.{name}").write
+
+
 def readers() -> list[str]:
     """Names of the formats a channel can read: modules of ``hub/source`` that have a READER."""
     here = Path(__file__).parent / "source"

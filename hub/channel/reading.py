@@ -9,15 +9,16 @@ from pydantic import BaseModel, ValidationError
 
 from hub import registry
 from hub.channel.loader import Document, Place, variables
-from hub.channel.shape import DELIVERY_KEYS, ChannelShape, DeliverShape, StepShape, When
+from hub.channel.shape import BODIES, DELIVERY_KEYS, ChannelShape, DeliverShape, StepShape, When
 from hub.channel.words import dotted, nearest, tell
-from hub.engine.model import ChannelSpec, CheckRule, DestinationSpec, Keep, MapRule, Part, Retry, Rule
+from hub.engine.model import ChannelSpec, CheckRule, DestinationSpec, Keep, MapRule, Part, Retry, Rule, Signature
 from hub.errors import ConfigError
 from hub.fhir.validation.artefacts import BASE
 from hub.fhir.validation.definition import definition
 from hub.fhir.validation.tables import resource_types
 from hub.settings import Settings
 
+SIGNED_FORMATS = ("cda", "xdm", "fhir")  # that can carry a signature which the hub verifies
 M = TypeVar("M", bound=BaseModel)
 Placed = tuple[DestinationSpec, Place]
 
@@ -42,9 +43,21 @@ class Reading:
             name=shape.channel, source=source, revision=self.document.revision, summary=shape.summary,
             path=self.document.file, text=self.document.text, enabled=shape.enabled,
             format=self._format(shape.format, source.kind), accept=tuple(shape.accept), otherwise=shape.otherwise,
-            map=maps, validate=checks, store=store, destinations=tuple(d for d, _ in destinations),
-            order=shape.order, keep=Keep(shape.keep.done, shape.keep.held, shape.keep.bodies),
+            signature=self._signature(shape), map=maps, validate=checks, store=store,
+            destinations=tuple(d for d, _ in destinations), order=shape.order,
+            keep=Keep(shape.keep.done, shape.keep.held, shape.keep.bodies),
         ), destinations  # fmt: skip
+
+    def _signature(self, shape: ChannelShape) -> Signature | None:
+        if shape.signature is None:
+            return None
+        form = shape.format or next(
+            (registry.connector(k).format for k in shape.source if k in registry.connectors()), ""
+        )
+        if form not in SIGNED_FORMATS:
+            what = f"signatures are in {', '.join(SIGNED_FORMATS)}, not in {form}"
+            self.document.find("C103", ("signature",), what, "drop it, or use a channel for documents", key=True)
+        return Signature(shape.signature, str(self.settings.trust_folder))
 
     def _shape(self, model: type[M], value: Any, place: Place) -> M | None:
         context = {"expand": lambda text: variables(text, self.settings)}  # for options that fill in their defaults
@@ -127,7 +140,7 @@ class Reading:
         """What a ``validate`` step asks for: the body first, for it is what the resources came from."""
         if step.otherwise and step.checks is None:
             self.document.find("C103", (*place, "otherwise"), "`otherwise` belongs to a `validate`", key=True)
-        levels = {kind: level for kind, level in (step.checks or {}).items() if kind != "hl7v2"}
+        levels = {kind: level for kind, level in (step.checks or {}).items() if kind not in BODIES}
         known = resource_types() if levels.keys() - {"*"} else frozenset()
         for kind in levels.keys() - known - {"*"}:
             cure = nearest(kind, sorted(known))
@@ -137,12 +150,12 @@ class Reading:
             if ":" in level and definition(level, self.settings.canonical_base or BASE) is None:
                 at = (*place, "validate", kind)
                 self.document.find("C103", at, f"no profile of the hub is {level}", "write its URL, or `profile`")
-        of_body = step.checks is not None and "hl7v2" in step.checks
-        if of_body and step.otherwise == "tag":
-            what = "a body cannot be tagged: `otherwise: tag` is for resources"
+        of_body = next((kind for kind in BODIES if kind in (step.checks or {})), None)
+        if of_body == "hl7v2" and step.otherwise == "tag":
+            what = "a body cannot be tagged: `otherwise: tag` is for resources and CDA documents"
             self.document.find("C103", (*place, "otherwise"), what, "write two steps", key=True)
         otherwise = step.otherwise or "hold"
-        made = [CheckRule("hl7v2", {}, otherwise)] if of_body else []
+        made = [CheckRule(of_body, {}, otherwise)] if of_body else []
         if not levels or set(levels.values()) == {"off"}:
             return made
         return [*made, CheckRule("fhir", levels, otherwise, self.settings.canonical_base)]

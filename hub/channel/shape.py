@@ -47,11 +47,12 @@ _LIST = {
 }
 Patterns = Annotated[list[Text], BeforeValidator(listed), Field(min_length=1), WithJsonSchema(_LIST)]
 LEVELS: Final = ("off", "base", "profile")
-_WORDS: Final = ("hl7v2", *LEVELS, "fhir")  # fhir: the former word for base
+BODIES: Final = ("hl7v2", "cda")  # checks of the body itself
+_WORDS: Final = (*BODIES, *LEVELS, "fhir")  # fhir: the former word for base
 
 
 def checks(value: Any) -> dict[str, str]:
-    """``{"hl7v2": "hl7v2"}`` for the body; type of resource (``*``) -> level for what it became."""
+    """``{"hl7v2": "hl7v2"}`` (or ``cda``) for the body; type of resource (``*``) -> level for what it became."""
     if isinstance(value, dict) and value and all(isinstance(v, str) and v for v in value.values()):
         for key, level in value.items():
             if level not in LEVELS and ":" not in level:
@@ -59,12 +60,13 @@ def checks(value: Any) -> dict[str, str]:
         return {str(key): level for key, level in value.items()}
     words = listed(value)
     if isinstance(words, list) and words and all(word in _WORDS for word in words):
-        levels = [word for word in words if word != "hl7v2"]
-        if len(levels) < 2:
-            of_body = {"hl7v2": "hl7v2"} if "hl7v2" in words else {}
+        levels = [word for word in words if word not in BODIES]
+        of_body = {word: word for word in BODIES if word in words}
+        if len(levels) < 2 and len(of_body) < 2:
             return of_body | ({"*": "base" if levels[0] == "fhir" else levels[0]} if levels else {})
     raise ValueError(
-        "write off, base or profile, hl7v2, or both as [hl7v2, base]; or {type of resource: off, base or profile}"
+        "write off, base or profile, hl7v2 or cda, or both as [hl7v2, base]; "
+        "or {type of resource: off, base or profile}"
     )
 
 
@@ -117,7 +119,9 @@ class StepShape(Base):
     )
     with_: dict[str, Any] = Field({}, alias="with", description="what this site tells the mapping")
     checks: Checks | None = Field(
-        None, alias="validate", description="hl7v2 (the body); base (R4), profile or off, also by type of resource"
+        None,
+        alias="validate",
+        description="hl7v2 or cda (the body); base (R4), profile or off, also by type of resource",
     )
     otherwise: Literal["hold", "reject", "tag"] | None = Field(
         None, description="unfit messages: hold (a person is asked), reject (refused for good), tag (stored, marked)"
@@ -146,6 +150,9 @@ class ChannelShape(Base):
     accept: Patterns = Field([], description="types of message taken; default: all")
     otherwise: Literal["reject", "filter"] = Field(
         "reject", description="other types: reject (negative answer, kept in hold) or filter (taken, not used)"
+    )
+    signature: Literal["required", "optional", "record-only"] | None = Field(
+        None, description="signatures are verified first: required, optional (good when there is one), record-only"
     )
     steps: list[StepShape] = Field([], description="what is done to a message, in order")
     deliver: list[dict[str, Any]] = Field([], description="where messages go")

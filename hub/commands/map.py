@@ -122,6 +122,26 @@ def bundle(file: Path, name: str, kind: str, base: str) -> None:
     print_json(make(draft, base.rstrip("/")))
 
 
+@command.command()
+@click.argument("file", type=_FILE)
+@click.option("--model", required=True, help="The model to write: frcp, fidd, n1.")
+def document(file: Path, model: str) -> None:
+    """Print FILE, a FHIR Bundle of a document, as a CDA-R2 document of MODEL.
+
+    Check what comes out with `hub conformance cda -`.
+    """
+    import orjson
+
+    from hub import registry
+    from hub.errors import ConfigError
+
+    try:
+        bundle = orjson.loads(file.read_bytes())
+    except orjson.JSONDecodeError as e:
+        raise ConfigError(f"no JSON: {e.msg}", where=f"{file}:{e.lineno}", cure="send a FHIR Bundle") from None
+    click.echo(registry.writer(model)(bundle), nl=False)
+
+
 def _mapped(file: Path, name: str) -> tuple[TracedDocument, Draft]:
     """The document, whose nodes know what was read of them, and what the mapping made of it."""
     from hub import registry

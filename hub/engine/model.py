@@ -67,7 +67,7 @@ class MapRule:
 class CheckRule:
     """One thing a message is checked against.
 
-    :ivar what: ``hl7v2`` (the body) or ``fhir`` (each resource it became).
+    :ivar what: ``hl7v2`` or ``cda`` (the body), or ``fhir`` (each resource it became).
     :ivar levels: of ``fhir``, by type of resource (``*``: the others): ``off``, ``base`` (R4), ``profile``
         (the profiles the resource names, else the hub's own) or the URL of a profile.
     :ivar otherwise: what becomes of an unfit message: ``hold``, ``reject`` or ``tag``.
@@ -78,6 +78,18 @@ class CheckRule:
     levels: Mapping[str, str] = field(default_factory=dict)
     otherwise: str = "hold"
     base: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """What is asked of the signature of a message.
+
+    :ivar mode: ``required``, ``optional`` or ``record-only``.
+    :ivar trust: folder of the authorities that are believed.
+    """
+
+    mode: str
+    trust: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +109,7 @@ class ChannelSpec:
     :ivar accept: patterns of message types that the channel takes; empty takes all.
     :ivar otherwise: what happens to others: ``reject`` (a negative answer, kept in hold) or
         ``filter`` (a positive answer, kept as filtered, not mapped).
+    :ivar signature: how signatures are verified before the mapping; None: not at all.
     :ivar map: the first rule whose pattern matches is applied; no rule: the message passes unmapped.
     :ivar validate: checks after reading and mapping, in their order.
     :ivar store: whether mapped resources are written to the hub's own FHIR store.
@@ -114,6 +127,7 @@ class ChannelSpec:
     format: str = "hl7v2"
     accept: tuple[str, ...] = ()
     otherwise: str = "reject"
+    signature: Signature | None = None
     map: tuple[MapRule, ...] = ()
     validate: tuple[CheckRule, ...] = ()
     store: bool = True

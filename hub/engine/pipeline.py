@@ -12,6 +12,7 @@ import zlib
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import lru_cache
+from importlib import import_module
 from typing import Any
 
 from hub import registry
@@ -24,6 +25,7 @@ from hub.source.reader import Envelope
 from hub.store.tables import State
 
 _REPORT = "report it with the message id"
+SIGNATURES = "hub.services.signing.stage"  # called by name: rules of care stand above the engine
 LANES = 8  # fixed for the life of a store: a message's lane is written with it
 
 
@@ -42,6 +44,7 @@ class Result:
 
     :ivar state: MAPPED (deliveries follow), DONE (nothing follows), HELD or, refused for good, CANCELLED
         (``error`` says why).
+    :ivar signature: what :mod:`hub.services.signing.stage` found, on channels that ask for it.
     :ivar stages: (name, microseconds, outcome), in order.
     """
 
@@ -52,6 +55,7 @@ class Result:
     error: HubError | None = None
     stages: list[tuple[str, int, str]] = field(default_factory=list)
     destinations: tuple[DestinationSpec, ...] = ()
+    signature: Any = None
 
 
 @lru_cache(maxsize=4096)
@@ -139,10 +143,13 @@ class _Watch:
         self._last = at
 
 
-def run(spec: ChannelSpec, body: bytes, envelope: Envelope | None = None, *, origins: bool = False) -> Result:
+def run(
+    spec: ChannelSpec, body: bytes, envelope: Envelope | None = None, *, origins: bool = False, at: int = 0
+) -> Result:
     """Read, map, validate and route one body.  An error of the message becomes HELD, never an exception.
 
     :param envelope: what :func:`admit` found, when it is at hand; its ``parsed`` is used.
+    :param at: when it came in, for signatures; 0 for now.
     :param origins: read values that remember their place, for lineage.
     """
     watch = _Watch()
@@ -152,9 +159,18 @@ def run(spec: ChannelSpec, body: bytes, envelope: Envelope | None = None, *, ori
         reader = registry.reader(spec.format)
         if envelope is None:
             result.envelope = envelope = reader.peek(body)
-        rule = rule_for(spec, envelope.type)
+        rule, parsed = rule_for(spec, envelope.type), envelope.parsed
+        if spec.signature is not None:
+            stage = "signature"
+            passed = import_module(SIGNATURES).check(spec.signature.mode, spec.signature.trust, body, at)
+            result.signature = passed
+            watch.stage("signature", passed.status)
+            if passed.error is not None:
+                raise passed.error
+            if passed.octets is not body:  # what is mapped is what was signed
+                body, parsed = passed.octets, None
+            stage = "read"
         if rule is not None or origins:
-            parsed = envelope.parsed
             result.source = parsed if parsed is not None and not origins else reader.parse(body, origins)
         watch.stage("read")
         if rule is not None:

@@ -17,6 +17,7 @@ for the targets.  From below to above:
 ``frame``                 ``Model``, and the walk over sections and entries
 ``documents/``            one module a model, each with MODEL and MAPPING; ``any`` finds the model, ``header``
                           maps no entries
+``out/``                  the way back, FHIR to CDA: one module a model, each with ``write``
 ========================  ==================================================================================
 
 **A rule** is ``rule(node, c) -> reference | None``: it gets the clinical statement (``observation``, ``act``...), adds

@@ -132,7 +132,7 @@ def test_ports_follow_the_settings_of_the_hub(tmp_path: Path, write: Write) -> N
         ("channel: c\nsource: {mllp: {}}\nsteps:\n  - {validate: fhir, with: {a: b}}\n", "4:22 C103 `with` belongs"),
         (
             "channel: c\nsource: {mllp: {}}\nsteps: [{validate: hl7}]\n",
-            "3:20 C103 steps[0].validate: write off, base or profile, hl7v2, or both",
+            "3:20 C103 steps[0].validate: write off, base or profile, hl7v2 or cda, or both",
         ),
         (
             "channel: c\nsource: {mllp: {}}\nsteps: [{validate: {Patent: base}}]\n",

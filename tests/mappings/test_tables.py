@@ -6,12 +6,13 @@ import csv
 
 import pytest
 from hub.mappings.codes import Row, Table, table
-from hub.mappings.identifiers import ins_key_holds, person_identifiers, structure_identifiers
+from hub.mappings.identifiers import person_identifiers, structure_identifiers
 from hub.mappings.shape import clean, concept, period
 from hub.mappings.systems import code_system
 
 from hub.fhir.draft import Draft
 from hub.paths import room
+from hub.source.identity import ins_key_holds
 from hub.source.origin import Text
 
 TABLES = sorted((room("mappings") / "tables").glob("*.csv"))
