@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,14 @@ def read(body: bytes) -> Draft | None:
     return None if any(i.severity == "error" for i in draft.issues) else draft
 
 
+def wire(message: Any) -> bytes:
+    """JSON; whole numbers may be of any length."""
+    try:
+        return jsontext.write(message)
+    except TypeError:
+        return json.dumps(message, default=float).encode()
+
+
 def bundle(body: bytes, draft: Draft) -> dict[str, Any]:
     """The FHIR message of a draft: the resources with what is stated of them, those that stay first."""
     message = Message(body)
@@ -71,7 +80,7 @@ def bundle(body: bytes, draft: Draft) -> dict[str, Any]:
 
 
 def sent(message: dict[str, Any], **site: Any) -> bytes:
-    draft = mapped("fhir.messages.hl7v2", jsontext.write(message), site)
+    draft = mapped("fhir.messages.hl7v2", wire(message), site)
     (entry,) = draft.entries.values()
     assert entry.octets is not None
     return entry.octets

@@ -27,7 +27,7 @@ _RANGE: Final = re.compile(r"\s*([+-]?[\d.]+)\s*-\s*([+-]?[\d.]+)\s*")
 
 
 def number(text: str | None) -> int | Decimal | None:
-    """A NM as a JSON number, with the digits it was sent with (R4 §2.24.0.1); None when it is none (or longer than any measure)."""
+    """A NM as a JSON number with the digits it was sent with (R4 §2.24.0.1); None when it is none, or too long."""
     if text is None or not _NUMBER.fullmatch(text):
         return None
     return Decimal(text) if "." in text else int(text)
