@@ -44,8 +44,18 @@ class Settings(BaseModel):
     update_create: bool = Field(True, description="whether an update through the API may create, with the id it brings")
     require_if_match: bool = Field(False, description="refuse updates through the API that do not say what they saw")
     delete_many: int = Field(0, ge=0, le=10_000, description="resources that one conditional delete may end; 0: one")
+    subscription_endpoints: str = Field(
+        "", description="where a Subscription may send to: URLs and what is below them, mailto:*@domain; spaces between"
+    )
+    subscription_mail: Path | None = Field(
+        None, description="YAML file of the server that notifications by mail are handed to: options of smtp"
+    )
+    subscription_private: bool = Field(False, description="whether those may be addresses of a private network")
     tls_certificate: Path | None = Field(None, description="PEM certificate chain of the HTTP server")
     tls_key: Path | None = Field(None, description="PEM key of the HTTP server")
+    trust: Path | None = Field(None, description="folder of the authorities that are believed; default: trust")
+    seal_certificate: Path | None = Field(None, description="PEM certificate chain of the seal of this hub (ORG SIGN)")
+    seal_key: Path | None = Field(None, description="PEM key of the seal")
     behind_proxy: bool = Field(False, description="a TLS proxy on this host stands before an open bind")
     debug: bool = Field(False, description="logs everything, whatever log_level says; never in production")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -60,12 +70,25 @@ class Settings(BaseModel):
         return self.home / "data"
 
     @property
+    def trust_folder(self) -> Path:
+        return self.home / (self.trust or "trust")
+
+    @property
     def channels(self) -> Path:
         return self.home / "channels"
 
     @property
     def database(self) -> str:
         return self.database_url or f"sqlite:///{(self.data / 'hub.db').resolve()}"
+
+    @property
+    def fhir_base(self) -> str:
+        """The public URL of the FHIR API, as set or as it follows from the address of the server."""
+        if self.base_url:
+            return self.base_url.rstrip("/")
+        host = "localhost" if self.bind in ("0.0.0.0", "::") else self.bind  # noqa: S104 - compared, not bound
+        scheme = "https" if self.tls_certificate else "http"
+        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{self.http_port}/fhir"
 
     @property
     def sqlite(self) -> bool:

@@ -26,6 +26,8 @@ def main(arguments: list[str] | None = None) -> None:
     from hub.commands.run import prune
     from hub.engine import engine
     from hub.process import end_with
+    from hub.services.export.exporter import Exporter
+    from hub.services.subscriptions.service import Service
     from hub.settings import Settings
     from hub.store import open_store
 
@@ -42,12 +44,18 @@ def main(arguments: list[str] | None = None) -> None:
     store = open_store(settings, "mapper")
     only = tuple(filter(None, given.only.split(",")))
     it = engine.mapper(settings, store, Watcher(settings, only).scan, [(60, lambda: prune(store, it.host))])
+    subscriptions = Service(store, it.host.counters)
+    exporter = Exporter(store)
     try:
         it.start()
+        subscriptions.start()
+        exporter.start()
         memory.started()
         print("ready", flush=True)
         stop.wait()
     finally:
+        exporter.stop()
+        subscriptions.stop()
         it.stop()
         store.close()
 

@@ -37,8 +37,15 @@ class HubProcess:
         self.mapper = Child(settings, "hub.commands.mapper") if settings.runner == "threads" else None
         duties = [(1, self._map_on), (10, self._serve_on)]
         if self.mapper is None:
-            duties.append((60, lambda: prune(self.store, self.engine.host)))
+            from hub.services.export.exporter import Exporter  # else the mapper does it
+
+            duties += [(60, lambda: prune(self.store, self.engine.host)), (1, Exporter(self.store).tend)]
         self.engine = engine.intake(settings, self.store, Watcher(settings, only).scan, duties)
+        self.subscriptions = None
+        if self.mapper is None:  # else it is the mapper's
+            from hub.services.subscriptions.service import Service
+
+            self.subscriptions = Service(self.store, self.engine.host.counters)
 
     def start(self) -> None:
         # Several handovers a message between listener and writer: at the usual 5 ms a thread that
@@ -47,6 +54,8 @@ class HubProcess:
         self.http.start()
         self._start_mapper()
         self.engine.start()
+        if self.subscriptions is not None:
+            self.subscriptions.start()
         self.http.wait_ready(20.0)
         if self.mapper is not None and not self.mapper.wait_ready(20.0):
             raise UnavailableError("the mapper did not come up", where="hub run", cure="see its log, and hub doctor")
@@ -72,6 +81,8 @@ class HubProcess:
 
     def stop(self) -> None:
         self.http.stop()
+        if self.subscriptions is not None:
+            self.subscriptions.stop()
         self.engine.stop()
         if self.mapper is not None:
             self.mapper.stop()

@@ -77,12 +77,8 @@ def served() -> tuple[str, ...]:
 
 
 def base_url(settings: Settings) -> str:
-    """The public URL of the API, as set or as it follows from the address of the server."""
-    if settings.base_url:
-        return settings.base_url.rstrip("/")
-    host = "localhost" if settings.bind in ("0.0.0.0", "::") else settings.bind  # noqa: S104 - compared, not bound
-    scheme = "https" if settings.tls_certificate else "http"
-    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{settings.http_port}/fhir"
+    """The public URL of the API."""
+    return settings.fhir_base
 
 
 def caller() -> Caller:

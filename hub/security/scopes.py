@@ -49,6 +49,8 @@ def demand(scopes: frozenset[str], kind: str, letter: str) -> None:
     """
     if not permits(scopes, "*" if letter == "s" else kind, letter):
         raise ScopeError(wanted(kind, letter))
+    if kind == "Subscription" and letter in "cu":
+        demand(scopes, kind, "s")  # who subscribes is sent what a search would show
 
 
 def wanted(kind: str, letter: str) -> str:

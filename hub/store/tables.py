@@ -317,6 +317,23 @@ job = Table(
     Column("answer", LargeBinary),  # entry of a response Bundle; None while it runs
 )  # fmt: skip
 
+# What was found of the signature of a message; see hub.services.signing.verdict.
+signature = Table(
+    "signature", metadata,
+    Column("message", Key, primary_key=True, autoincrement=False),
+    Column("status", String(16), nullable=False),  # valid | invalid | indeterminate | absent
+    Column("verdict", LargeBinary, nullable=False),  # JSON
+)  # fmt: skip
+
+# Signatures that came, each once in a channel: who brings one again brings nothing new.
+signature_seen = Table(
+    "signature_seen", metadata,
+    Column("digest", LargeBinary(32), primary_key=True),
+    Column("message", BigInteger, nullable=False),
+    Index("signature_seen_message", "message"),
+    sqlite_with_rowid=False,
+)  # fmt: skip
+
 # Searches whose result has further pages: the link holds only the handle, never what was searched.
 page = Table(
     "page", metadata,
@@ -324,4 +341,28 @@ page = Table(
     Column("query", Text, nullable=False),
     Column("expires_at", BigInteger, nullable=False),
     Index("page_expires", "expires_at"),
+)  # fmt: skip
+
+# How far each Subscription is, and each resource it was told of; see hub.services.subscriptions.
+subscription = Table(
+    "subscription", metadata,
+    Column("id", String(64), primary_key=True),
+    Column("digest", LargeBinary(16), nullable=False),  # of what the endpoint agreed to
+    Column("greeted", Boolean, nullable=False),  # the endpoint answered the handshake
+    Column("since", BigInteger, nullable=False),  # resources written from then on count
+    Column("looked", BigInteger, nullable=False),  # all written until then were looked at
+    Column("events", BigInteger, nullable=False),  # number of the last one
+    Column("failing", BigInteger, nullable=False),  # since when nothing goes through; 0: all is well
+)  # fmt: skip
+subscription_event = Table(
+    "subscription_event", metadata,
+    Column("subscription", String(64), primary_key=True),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("rid", BigInteger, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("ref", String(130), nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("message", BigInteger, nullable=False),  # the notification; see message
+    Index("subscription_event_once", "subscription", "rid", "version", unique=True),
+    sqlite_with_rowid=False,
 )  # fmt: skip
