@@ -17,6 +17,8 @@ from hub.facade import (
     asynchronous,
     batch,
     binary,
+    browse,
+    bulk,
     capabilities,
     create,
     delete,
@@ -40,12 +42,13 @@ from hub.security.scopes import demand
 from hub.settings import Settings
 from hub.store.handle import Store
 
-PUBLIC = {"capabilities", "openapi"}
+PUBLIC = {"capabilities", "openapi", *browse.PUBLIC}
 INTERACTIONS = (
     capabilities, read, vread, create, update, patch, delete, history, search, binary, batch, operations, openapi,
-    asynchronous,
+    asynchronous, browse, bulk,
 )  # fmt: skip
 _FORM_LIMIT = 256 * 1024
+_NO_RESOURCES = {*binary.LETTERS, *bulk.FILES}
 _SEARCH = "s"  # what an endpoint needs that does not say so: the right to see everything
 
 log = logging.getLogger("hub.facade")
@@ -79,22 +82,28 @@ def create_app(store: Store, settings: Settings) -> Flask:
         # What the hub asks itself (an entry of a batch) was asked by somebody who is known, and is put into a Bundle.
         caller = request.environ.get("hub.caller")
         form = request.form.get("_format") if endpoint == "search-type-post" else None
-        g.shape = PLAIN if caller is not None else shape.asked(request, form)
+        g.page = caller is None and browse.wanted(request)
+        g.shape = PLAIN if caller is not None or g.page else shape.asked(request, form)
+        if caller is None:
+            browse.identify(request, endpoint or "")
         if endpoint not in PUBLIC:
             g.caller = caller = caller or authenticate(store, request.environ)
             for letter in letters.get(endpoint, _SEARCH) if request.method != "OPTIONS" else "":
                 demand(caller.scopes, (request.view_args or {}).get("kind", "*"), letter)
-        if g.shape is not PLAIN and not (endpoint in binary.LETTERS and "_format" not in request.args):
+        own = endpoint in _NO_RESOURCES and "_format" not in request.args
+        if g.shape is not PLAIN and not own and endpoint != "operation-instance-html":
             shape.refuse(g.shape)  # but a document comes in its own media type, whatever was hoped for (R4 §2.43)
         if "HTTP_PREFER" in request.environ and asynchronous.wanted(request):
             return asynchronous.start(app, facade)
-        return None
+        return browse.home(request) if g.page else None
 
     @app.after_request
     def finish(response: Response) -> Response:
         wanted = g.get("shape", PLAIN)
         if wanted is not PLAIN:
             shape.render(response, wanted)
+        if g.get("page"):
+            browse.page(response, facade)
         if "HTTP_ACCEPT_ENCODING" in request.environ:
             shape.pack(response, request.environ["HTTP_ACCEPT_ENCODING"])
         response.headers.setdefault("Cache-Control", "private, no-cache")

@@ -25,11 +25,40 @@ _WORDS = {
     "delete-conditional": "delete what fits", "history-instance": "versions of a resource",
     "history-type": "versions of a type", "history-system": "versions of all", "search-type": "search a type",
     "search-type-post": "search a type, out of sight of logs", "search-system": "search all types",
+    "search-system-post": "search all types, out of sight of logs", "search-compartment": "search what is of one",
+    "search-compartment-all": "all that is of one", "search-compartment-post": "search what is of one, out of sight",
+    "async-status": "what became of a request", "async-cancel": "give a request up",
     "read-binary": "a document", "vread-binary": "a version of a document", "batch": "batch or transaction",
     "page": "a further page", "openapi": "this description",
 }  # fmt: skip
 _STEP = re.compile(r"<(?:(\w+)(?:\([^)]*\))?:)?(\w+)>")
 _BODIES = {"POST", "PUT", "PATCH"}
+_TEXT: dict[str, Any] = {"type": "string"}
+_TAG: dict[str, Any] = {"type": "string", "pattern": '^W/"[0-9]{1,9}"$'}
+_COUNT: dict[str, Any] = {"type": "integer", "minimum": 0, "maximum": 500}
+# What a request may carry beside its path: (where, name, schema), by the endpoints that read it.
+_SHAPED = (("query", "_format", {"type": "string", "enum": ["json", *(["xml"] if XML_TYPES else [])]}),
+           ("query", "_pretty", {"type": "boolean"}))  # fmt: skip
+_PARTS = (("query", "_summary", {"type": "string", "enum": ["true", "text", "data", "false"]}),)
+_PAST = (("query", "_since", {"type": "string", "format": "date-time"}), ("query", "_count", _COUNT))
+_CONTROLS = (
+    ("query", "_id", _TEXT), ("query", "_lastUpdated", _TEXT), ("query", "_count", _COUNT), ("query", "_sort", _TEXT),
+    ("query", "_total", {"type": "string", "enum": ["none", "estimate", "accurate"]}),
+    ("query", "_include", _TEXT), ("query", "_revinclude", _TEXT), ("query", "_elements", _TEXT), *_PARTS,
+)  # fmt: skip
+_IF_MATCH = ("header", "If-Match", _TAG)
+_GIVEN: dict[str, tuple[tuple[str, str, dict[str, Any]], ...]] = {
+    "read": (*_PARTS, ("header", "If-None-Match", _TAG)), "vread": _PARTS,
+    "create": (("header", "If-None-Exist", _TEXT),), "update": (_IF_MATCH,), "patch": (_IF_MATCH,),
+    "delete": (_IF_MATCH,), "search-type": _CONTROLS, "search-system": (("query", "_type", _TEXT), *_CONTROLS),
+    "search-compartment": _CONTROLS, "search-compartment-all": _CONTROLS,
+    "history-instance": _PAST, "history-type": _PAST, "history-system": _PAST,
+    "capabilities": (("query", "mode", {"type": "string", "enum": ["full", "normative", "terminology"]}),),
+}  # fmt: skip
+# Answers without a body, and those that are no resource.
+_EMPTY = {"read": {"304": "you have it"}, "vread": {"304": "you have it"}, "delete": {"204": "it is deleted"},
+          "delete-conditional": {"204": "what fits is deleted"}}  # fmt: skip
+_OTHER = {"read-binary": "*/*", "vread-binary": "*/*", "openapi": "application/json"}
 
 
 def mount(app: Flask, facade: Facade) -> None:
@@ -52,6 +81,8 @@ def description(app: Flask, facade: Facade) -> dict[str, Any]:
     """The OpenAPI document."""
     paths: dict[str, dict[str, Any]] = {}
     for rule in sorted(app.url_map.iter_rules(), key=lambda r: r.rule):
+        if rule.endpoint.startswith("browse-"):  # of the pages for people, no part of the API
+            continue
         path = _STEP.sub(r"{\2}", rule.rule.removeprefix("/fhir")) or "/"
         for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
             paths.setdefault(path, {})[method.lower()] = _operation(rule, method)
@@ -64,19 +95,28 @@ def description(app: Flask, facade: Facade) -> dict[str, Any]:
         "paths": paths,
         "components": {
             "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
-            "schemas": {"Resource": {"type": "object", "required": ["resourceType"], "additionalProperties": True,
-                                     "properties": {"resourceType": {"type": "string"}}}},
+            "schemas": {"Resource": {
+                "type": "object", "required": ["resourceType"], "additionalProperties": True,
+                "properties": {"resourceType": {"type": "string"}, "id": {"type": "string"},
+                               "meta": {"type": "object"}},
+            }},
         },
     }  # fmt: skip
 
 
 def _operation(rule: Rule, method: str) -> dict[str, Any]:
     name = rule.endpoint
+    answers = {"default": {"description": "a resource, or an OperationOutcome", "content": _content()}}
+    answers |= {code: {"description": text} for code, text in _EMPTY.get(name, {}).items()}
+    if name.startswith("operation-"):
+        answers["202"] = {"description": "it is under way; see Content-Location"}
+    if name in _OTHER:
+        answers["200"] = {"description": _WORDS[name], "content": {_OTHER[name]: {}}}
     made: dict[str, Any] = {
         "operationId": f"{name}-{method.lower()}",
         "summary": _WORDS.get(name, f"operation {name.removeprefix('operation-')}"),
-        "parameters": [_step(kind, step) for kind, step in _STEP.findall(rule.rule)],
-        "responses": {"default": {"description": "a resource, or an OperationOutcome", "content": _content()}},
+        "parameters": [*(_step(kind, step) for kind, step in _STEP.findall(rule.rule)), *_beside(name, method)],
+        "responses": answers,
     }
     if name in ("capabilities", "openapi"):
         made["security"] = []
@@ -84,9 +124,17 @@ def _operation(rule: Rule, method: str) -> dict[str, Any]:
         made["requestBody"] = {"content": {"application/x-www-form-urlencoded": {"schema": {"type": "object"}}}}
     elif method in _BODIES:
         made["requestBody"] = {"required": True, "content": _content()}
-    made["parameters"] += [_query(p.name) for o in operations() if name.endswith(f"-{o.name}") and method == "GET"
-                           for p in o.parameters if p.use == "in"]  # fmt: skip
     return made
+
+
+def _beside(name: str, method: str) -> list[dict[str, Any]]:
+    """Parameters of query and header."""
+    found = [*_GIVEN.get(name, ()), *(() if name == "openapi" else _SHAPED)]
+    if name.startswith("operation-") and method == "GET":
+        operation = next(o for o in operations() if name.endswith(f"-{o.name}"))
+        taken = {n for _, n, _ in found}
+        found += [("query", p.name, _TEXT) for p in operation.parameters if p.use == "in" and p.name not in taken]
+    return [{"name": n, "in": where, "schema": schema} for where, n, schema in found]
 
 
 def _step(kind: str, name: str) -> dict[str, Any]:
@@ -96,10 +144,6 @@ def _step(kind: str, name: str) -> dict[str, Any]:
     elif kind == "fhirid":
         shape["pattern"] = "^[A-Za-z0-9.-]{1,64}$"
     return {"name": name, "in": "path", "required": True, "schema": shape}
-
-
-def _query(name: str) -> dict[str, Any]:
-    return {"name": name, "in": "query", "schema": {"type": "string"}}
 
 
 def _content() -> dict[str, Any]:

@@ -22,7 +22,8 @@ MAX_COUNT = 500
 MAX_SORTS = 4
 MAX_INCLUDES = 32
 
-_SHAPES = {"_format", "_pretty"}  # of the answer, read elsewhere
+# Of the answer, read elsewhere; and how to count, which fhirpy says (``count()``), where the hub has one way.
+_SHAPES = {"_format", "_pretty", "_totalMethod"}
 _ONCE = {"_count", "_sort", "_total", "_summary", "_elements", "_contained", "__explain", "_type"}
 _INDEX = {"uri": "token", "number": "quantity"}  # kinds that share an index table
 _SORTED = {"date", "string", "token", "uri", "reference", "quantity", "number"}

@@ -6,6 +6,8 @@ from types import SimpleNamespace
 import pytest
 import trustme
 
+from tests.adapters.mailboxes import dovecot, mailbox  # noqa: F401 - fixtures
+
 
 @pytest.fixture(scope="session")
 def pki(tmp_path_factory):

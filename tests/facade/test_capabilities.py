@@ -104,7 +104,8 @@ def test_it_says_how_writes_behave(api: Api) -> None:
     found = api.json("/fhir/metadata")
     (rest,) = found["rest"]
     assert [i["code"] for i in rest["interaction"]][:2] == ["batch", "transaction"]
-    assert found["patchFormat"] == ["application/json-patch+json", "application/fhir+json", "application/fhir+xml"]
+    patches = ["application/json-patch+json", "application/xml-patch+xml"]
+    assert found["patchFormat"] == [*patches, "application/fhir+json", "application/fhir+xml"]
     one = rest["resource"][0]
     assert (one["versioning"], one["updateCreate"], one["conditionalCreate"], one["conditionalDelete"]) == (
         "versioned-update", True, True, "single",

@@ -98,7 +98,7 @@ def test_they_are_told(op: Api) -> None:
     assert {"echo", "touch"} <= of["Patient"]
     assert "echo" not in of["Observation"]
     paths = orjson.loads(op.ask("/fhir/openapi.json").data)["paths"]
-    assert [p["name"] for p in paths["/$echo"]["get"]["parameters"]] == ["how"]
+    assert [p["name"] for p in paths["/$echo"]["get"]["parameters"]] == ["_format", "_pretty", "how"]
     assert set(paths["/{kind}/{fid}/$touch"]) == {"post"}
 
 
@@ -120,7 +120,8 @@ def test_the_openapi_description(api: Api) -> None:
     )
     assert {"/metadata", "/", "/{kind}", "/{kind}/{fid}", "/{kind}/_search", "/_history"} <= set(found["paths"])
     assert set(found["paths"]["/{kind}/{fid}"]) == {"get", "put", "patch", "delete"}
-    kind, fid = found["paths"]["/{kind}/{fid}"]["get"]["parameters"]
+    kind, fid, *more = found["paths"]["/{kind}/{fid}"]["get"]["parameters"]
+    assert [p["name"] for p in more] == ["_summary", "If-None-Match", "_format", "_pretty"]
     assert ("Patient" in kind["schema"]["enum"], fid["schema"]["pattern"]) == (True, "^[A-Za-z0-9.-]{1,64}$")
     used = [o["operationId"] for path in found["paths"].values() for o in path.values()]
     assert len(used) == len(set(used))

@@ -248,9 +248,11 @@ def test_a_chain_asks_of_what_is_pointed_to() -> None:
 
 
 def test_a_chain_asks_every_type_that_may_be_meant() -> None:
-    """An author may be a person, a role, an organisation: those that have the parameter are asked."""
-    (chain,) = one("DocumentReference", "author.family", "x").tests
+    """An author may be a person, a role, an organisation: those that have the parameter are asked, and what is
+    contained (IHE MHD 4.2.3 §3.67.4.1.2.1)."""
+    chain, contained = one("DocumentReference", "author.family", "x").tests
     assert isinstance(chain, Chain)
+    assert contained == Text(D["author.family"].ids, "x", "starts")
     assert [q.types for q in chain.queries] == [("Practitioner",), ("Patient",)]
 
 

@@ -546,7 +546,7 @@ def test_every_type_can_be_indexed(kind: str) -> None:
 def test_the_generation_changes_with_the_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Stored rows of other tables are noticed and made anew."""
     before = generation()
-    for name in ("params.csv", "composites.csv"):
+    for name in ("params.csv", "exchange.csv", "composites.csv"):
         (tmp_path / name).write_bytes((build.HERE / name).read_bytes() + b"x")
     monkeypatch.setattr(table, "HERE", tmp_path)
     assert generation.__wrapped__() != before
