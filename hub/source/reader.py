@@ -19,7 +19,7 @@ class Envelope:
     :ivar establishment: identifier of the establishment that speaks (MSH-4; FINESS of the custodian).
     :ivar document: document type code (LOINC, TRE_A05) when the body carries a document, or ''.
     :ivar order_key: messages of one key are handled in order; '' when nothing ties this one.
-    :ivar keys: business keys, (kind, value); kinds: patient, visit, accession, document, order.
+    :ivar keys: business keys, (kind, value); kinds: patient, visit, accession, document, order, mail.
     :ivar parsed: the parsed body, when reading the head needed it anyway; never stored.
     :ivar facts: other facts of the format that the answer needs (HL7 v2: the raw MSH fields).
     """

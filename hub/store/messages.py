@@ -84,6 +84,7 @@ class Finished:
     keys: tuple[tuple[str, str], ...] = ()
     deliveries: list[tuple[Any, ...]] = field(default_factory=list)  # rows of delivery
     bodies: list[BodyRow] = field(default_factory=list)
+    signature: Any = None  # hub.store.signatures.Kept
 
 
 @batched

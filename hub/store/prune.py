@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from sqlalchemy import delete, func, select
 
 from hub import clock
+from hub.store import signatures
 from hub.store.handle import Store
 from hub.store.tables import Sending, State, body, delivery, message, message_key, resource, resource_history
 from hub.store.writer import Tx
@@ -67,6 +68,7 @@ def _bite(tx: Tx, channel: str, before: int, states: tuple[State, ...]) -> int:
     if ids:
         tx.conn.execute(delete(message_key).where(message_key.c.message.in_(ids)))
         tx.conn.execute(delete(delivery).where(delivery.c.message.in_(ids)))
+        signatures.forget(tx, ids, before)
         tx.conn.execute(delete(message).where(message.c.id.in_(ids)))
     return len(ids)
 

@@ -27,7 +27,7 @@ DAY = 86_400_000_000
 CHECKS = (
     ("host", "settings"), ("host", "profile"), ("host", "home"), ("host", "disk"), ("host", "time"),
     ("database", "store"), ("database", "sqlite"), ("database", "postgresql"),
-    ("files", "channels"), ("files", "certificates"),
+    ("files", "channels"), ("files", "certificates"), ("signatures", "trust"), ("signatures", "seal"),
     ("work", "processes"), ("work", "running"), ("work", "waiting"), ("work", "held"), ("work", "queues"),
     ("network", "ports"), ("network", "http"), ("network", "redis"), ("network", "peers"),
 )  # fmt: skip
