@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import signal
 import sys
 import threading
@@ -32,7 +31,6 @@ def main(arguments: list[str] | None = None) -> None:
     from hub.store import open_store
 
     memory.settle()
-    os.nice(5)  # where cores are few, the answer to a peer comes before the mapping
     end_with(given.parent)
     stop = threading.Event()
     for number, action in ((signal.SIGTERM, lambda *_: stop.set()), (signal.SIGINT, signal.SIG_IGN)):
