@@ -200,13 +200,25 @@ def unfinished(tx: Tx, items: Sequence[Finished]) -> set[int]:
     return {f.id for f in items if (f.id, f.run - 1) in still}
 
 
+_FINISH = (
+    "UPDATE message SET state = ?, revision = ?, mapped_at = ?, runs = ?, error = ?, stages = ?, step = ''"
+    " WHERE id = ? AND state = 0"
+)
+_FINISH_ALL = (
+    "UPDATE message SET state = f.state, revision = f.revision, mapped_at = f.at, runs = f.run, error = f.error,"
+    " stages = f.stages, step = '' FROM unnest(%b::smallint[], %b::text[], %b::bigint[], %b::smallint[], %b::text[],"
+    " %b::text[], %b::bigint[]) AS f (state, revision, at, run, error, stages, id)"
+    " WHERE message.id = f.id AND message.state = 0"
+)
+
+
 def finish(tx: Tx, items: Sequence[Finished]) -> None:
     """Write what the work on unfinished messages came to."""
-    tx.many(
-        "UPDATE message SET state = ?, revision = ?, mapped_at = ?, runs = ?, error = ?, stages = ?, step = ''"
-        " WHERE id = ? AND state = 0",
-        [(int(f.state), f.revision, f.at, f.run, f.error, f.stages, f.id) for f in items],
-    )
+    rows = [(int(f.state), f.revision, f.at, f.run, f.error, f.stages, f.id) for f in items]
+    if tx.backend == "postgresql" and len(rows) > 1:  # one statement: a third of the time of one for each
+        tx.raw.execute(_FINISH_ALL, [list(column) for column in zip(*rows, strict=True)])
+    else:
+        tx.many(_FINISH, rows)
     tx.insert_all(
         (tables.body, [b for f in items for b in f.bodies], True),
         (tables.message_key, [(kind, value, f.id) for f in items for kind, value in dict.fromkeys(f.keys)], True),
