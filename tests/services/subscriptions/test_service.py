@@ -106,6 +106,7 @@ def test_a_status_is_not_set_over_somebodys_change(hub: Hub) -> None:
 
 def test_another_process_stands_by(hub: Hub) -> None:
     """Two processes on one store tell of nothing twice."""
+    until(lambda: hub.service.rounds)  # the first has the lock
     second = service.Service(hub.store)
     second.start()
     hub.subscribe()
