@@ -273,8 +273,8 @@ EHLO = [expect(b"\r\n"), say(b"250-x\r\n250 SIZE 1000000\r\n")]
 def test_a_server_that_misbehaves_is_tried_later(script):
     """Before the mail was sent nothing it says can be about the mail; replies are bounded in size and time."""
     with Parrot(script) as peer:
-        to = destination(peer.port, timeout=0.3)
-        to._postman = Postman(to._options, "test", total=1.0)
+        to = destination(peer.port, timeout=1.0)
+        to._postman = Postman(to._options, "test", total=2.0)
         with pytest.raises((UnavailableError, NoAnswerError)):
             send(to)
         to.close()
@@ -292,7 +292,7 @@ def test_no_answer_to_the_mail_is_tried_again():
     ]
     for last in (silent(), drop()):
         with scripted(*steps, say(b"354 go\r\n"), expect(b"\r\n.\r\n"), last) as peer:
-            to = destination(peer.port, timeout=0.3)
+            to = destination(peer.port, timeout=1.0)
             with pytest.raises(NoAnswerError, match="took the mail"):
                 send(to)
             to.close()
